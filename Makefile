@@ -1,0 +1,66 @@
+# The checkout's commands. Needs Python 3.11 to 3.13, make and git; everything else is made or fetched on first use.
+# `make PYTHON=/path/to/python3.12 ...` names the Python to use.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+.SUFFIXES:
+
+# Any Python 3 starts tools/bootstrap.py, which finds a suitable one or says what to do. PYTHON asks for a certain one.
+ifneq ($(PYTHON),)
+export PYTHON
+endif
+FOUND := $(firstword $(foreach name,$(PYTHON) python3 python3.13 python3.12 python3.11 python,$(shell command -v $(name) 2>/dev/null || :)))
+START := $(or $(FOUND),$(error No Python found on PATH. Install Python 3.11, 3.12 or 3.13 with its venv module))
+VENV := .venv/bin
+
+.PHONY: help venv venv-lab venv-min demo test test-fast test-crash test-compat lint format bench \
+	lab-build lab-up lab-down clean
+
+help: ## Show this list
+	@$(START) -I tools/make_help.py $(MAKEFILE_LIST)
+
+venv:
+	@$(START) -I tools/bootstrap.py
+
+venv-lab:
+	@$(START) -I tools/bootstrap.py --lab
+
+venv-min:
+	@$(START) -I tools/bootstrap.py dev compat
+
+demo: lab-build ## Upgrade a StarRocks cluster on a real control plane, then watch a bad upgrade be rolled back
+	@tests/lab/demo
+
+test: venv-lab ## Run every check and test; the last line counts them
+	@$(VENV)/python tools/run_tests.py all
+
+test-fast: venv ## Run the tests that need no lab, in under a minute
+	@$(VENV)/python tools/run_tests.py fast
+
+test-crash: lab-build ## Kill the runner at every I/O edge of an upgrade; continues where it was stopped
+	@$(VENV)/python tools/run_tests.py crash
+
+test-compat: venv-min ## Run the unit and module tests on the oldest supported ansible-core and Kubernetes client
+	@$(VENV)/python tools/run_tests.py compat
+
+lint: venv ## Run every linter, type checker and consistency check
+	@$(VENV)/python tools/lint.py
+
+format: venv ## Lay out the Python code as `make lint` wants it
+	@$(VENV)/ruff check --fix --select I . && $(VENV)/ruff format .
+
+bench: lab-build ## Measure an upgrade against the bound and the peers, and write the figures to a file
+	@tests/bench/run
+
+lab-build: venv-lab
+	@PYTHONPATH=tests/lab $(VENV)/python -m steadylab.build >/dev/null
+
+lab-up: lab-build ## Start a lab with a StarRocks cluster; the last line is the path of its kubeconfig (ARGS=...)
+	@tests/lab/up $(ARGS)
+
+lab-down: venv ## Stop the lab, or every lab with ARGS=--all
+	@tests/lab/down $(ARGS)
+
+clean: ## Remove what the commands above left in the checkout, but not the lab's cache
+	@git -c core.excludesFile= clean -fdXq

@@ -1,0 +1,74 @@
+# Copyright (c) 2026, the steady.rollout authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: for the plugins of steady.rollout only; it may change without notice.
+"""What one task of a play hands to the next, so that it need not ask the API server again.
+
+It travels through a playbook's variables as JSON text and holds no secret. It is only a hint: writes are guarded by
+the versions and values in it, so a stale one leads to a conflict and a fresh look, never to a wrong write.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+
+from ansible_collections.steady.rollout.plugins.module_utils._domain.codec import from_plain, to_plain
+from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Refused
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.progress import Outcome
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.snapshot import Component, Workload
+
+
+@dataclass(frozen=True)
+class Handover:
+    """State between two tasks. `acted`: a step has worked under the lease.
+
+    `stopped` is set once a step failed or asked for a new plan: later steps then pass."""
+
+    cluster: str
+    namespace: str
+    uid: str
+    workloads: dict[Component, Workload]
+    mode: str = "shared_nothing"
+    password_secret: str = ""
+    password_key: str = ""
+    record: dict[str, object] | None = None
+    record_version: str | None = None
+    holder: str = ""
+    lease_version: str = ""
+    lease_renewed: float = 0.0
+    acted: bool = False
+    stopped: str = ""
+    outcome: Outcome = ""
+    reason: str = ""
+    remedy: str = ""
+
+    def continuing(self, earlier: Handover) -> Handover:
+        """This fresh look with the lease and the story of the run that it belongs to."""
+        return replace(
+            self,
+            holder=earlier.holder,
+            lease_version=earlier.lease_version,
+            lease_renewed=earlier.lease_renewed,
+            acted=earlier.acted,
+            outcome=earlier.outcome,
+            reason=earlier.reason,
+            remedy=earlier.remedy,
+        )
+
+    def to_text(self) -> str:
+        """JSON text."""
+        return json.dumps(to_plain(self), sort_keys=True, separators=(",", ":"))
+
+
+def from_text(text: str, *, cluster: str, namespace: str) -> Handover:
+    """The handover from what a task was given; refused when it is not one of this cluster's."""
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise Refused("progress", None, "not JSON", remedy="pass on what the task before returned") from error
+    result = from_plain(Handover, data, "progress")
+    if (result.cluster, result.namespace) != (cluster, namespace):
+        seen = f"{result.namespace}/{result.cluster}"
+        raise Refused("progress", seen, f"belongs to another cluster than {namespace}/{cluster}", remedy="start anew")
+    return result

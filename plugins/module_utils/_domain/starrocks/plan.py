@@ -1,0 +1,425 @@
+# Copyright (c) 2026, the steady.rollout authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: for the plugins of steady.rollout only; it may change without notice.
+"""From a snapshot and a request to an ordered list of steps with reasons, risks and an estimate. Pure.
+
+The same function plans a fresh upgrade, the rest of one that was killed, and the downgrade that a request for an older
+version is: what is done already is seen in the snapshot, never remembered.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
+
+from ansible_collections.steady.rollout.plugins.module_utils._domain.codec import to_plain
+from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Refused
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks import hooks, leader, path, settings
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.preflight import refusals, resolve_images
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.progress import (
+    Baseline,
+    Record,
+    baseline_of,
+    plan_hash,
+)
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.snapshot import (
+    Component,
+    Pod,
+    Snapshot,
+)
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.spec import UpgradeSpec
+from ansible_collections.steady.rollout.plugins.module_utils._domain.version import Image, Version
+
+UPGRADE_ORDER: tuple[Component, ...] = ("be", "cn", "fe")
+DOWNGRADE_ORDER: tuple[Component, ...] = ("fe", "be", "cn")
+DEFAULT_POD_SECONDS = 60.0
+
+Kind = Literal["begin", "upgrade-pod", "transfer-leader", "rollback-pod", "restore"]
+Direction = Literal["upgrade", "downgrade", "rollback", "restore"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step. `means` says how a pod is replaced: by lowering the partition, or by deleting the pod (OnDelete)."""
+
+    id: str
+    kind: Kind
+    title: str
+    reason: str
+    estimate_seconds: float
+    component: Component | None = None
+    pod: str = ""
+    ordinal: int = 0
+    image: str = ""
+    means: Literal["partition", "delete"] = "partition"
+    last_of_component: bool = False
+    done: bool = False
+
+
+@dataclass(frozen=True)
+class Risk:
+    """Something a person should know before it begins; `acknowledge` is the word that accepts it, if it needs one."""
+
+    name: str
+    level: Literal["info", "warning", "danger"]
+    text: str
+    acknowledge: str = ""
+    acknowledged: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will be done. `refusals` is empty exactly when it may be; `keys` are the settings the hooks switch off."""
+
+    cluster: str
+    namespace: str
+    direction: Direction
+    hash: str
+    images_from: dict[Component, str]
+    images_to: dict[Component, str]
+    steps: tuple[Step, ...]
+    risks: tuple[Risk, ...]
+    keys: tuple[str, ...]
+    baseline: Baseline
+    refusals: tuple[Refused, ...] = ()
+    point_of_no_return: str = ""
+    continues: str = ""
+    freeze: str = ""
+
+    def to_plain(self) -> dict[str, object]:
+        """Plain JSON values; refusals are left out, because a plan that has any is not carried out."""
+        return dict(to_plain(replace(self, refusals=())))
+
+    def step(self, step_id: str) -> Step:
+        """The step of that id; Refused when the plan has none such."""
+        for step in self.steps:
+            if step.id == step_id:
+                return step
+        raise Refused("step", step_id, "not a step of this plan", remedy=f"one of {[s.id for s in self.steps]}")
+
+    @property
+    def estimate_seconds(self) -> float:
+        """Seconds the steps that are not done yet may take."""
+        return sum(step.estimate_seconds for step in self.steps if not step.done)
+
+
+def plan_upgrade(
+    snapshot: Snapshot, spec: UpgradeSpec, record: Record | None, now: float, *, under_way: bool = False
+) -> Plan:
+    """The plan for `spec`. A plan with refusals is still whole, so that a person sees both.
+
+    `under_way`: the run has begun and plans its rest, so what only matters before the first touch is not asked.
+    """
+    target = resolve_images(snapshot, spec)
+    own = continued(record, spec, snapshot.uid)
+    baseline = own.baseline if own else _fresh_baseline(snapshot, record)
+    direction = direction_of(baseline.images, target)
+    pods, fronts = _pod_steps(snapshot, spec, target, direction, own)
+    owed = record is not None and (not record.finished)
+    steps: tuple[Step, ...] = ()
+    if any(not step.done for step in pods) or (pods and owed):
+        steps = (_begin(spec), *pods, _restore("restore the settings, release the lease"))
+    elif owed:
+        steps = (_restore("finish what an earlier run left open"),)
+    risks = _risks(snapshot, spec, baseline, target, fronts)
+    return Plan(
+        cluster=snapshot.cluster,
+        namespace=snapshot.namespace,
+        direction=direction,
+        hash=plan_hash(spec.hash, snapshot.uid, baseline),
+        images_from=baseline.images,
+        images_to=target,
+        steps=steps,
+        risks=risks,
+        refusals=tuple(
+            [
+                *refusals(snapshot, spec, target, record, own is not None or under_way, now),
+                *_unacknowledged(risks),
+                *_leader_refusals(fronts),
+            ]
+            if any(not step.done for step in pods)
+            else ()
+        ),
+        keys=hooks.keys_of(spec.hooks),
+        baseline=baseline,
+        point_of_no_return=next((s.id for s in steps if s.component == "fe" and s.kind == "upgrade-pod"), ""),
+        continues=own.run if own else "",
+    )
+
+
+def continued(record: Record | None, spec: UpgradeSpec, uid: str) -> Record | None:
+    """The record when it is this very request, not brought to its end: then this run continues it."""
+    if record is None or record.cluster_uid != uid or record.outcome in ("succeeded", "rolled-back", "unchanged"):
+        return None
+    return record if record.plan_hash == plan_hash(spec.hash, uid, record.baseline) else None
+
+
+def _fresh_baseline(snapshot: Snapshot, record: Record | None) -> Baseline:
+    """The cluster as it is; but an update strategy that an earlier, unfinished run put in place is not the person's."""
+    baseline = baseline_of(snapshot)
+    if record is None or record.cluster_uid != snapshot.uid or record.outcome in ("succeeded", "rolled-back"):
+        return baseline
+    return replace(baseline, strategies={**baseline.strategies, **record.baseline.strategies})
+
+
+def direction_of(images_from: dict[Component, str], images_to: dict[Component, str]) -> Direction:
+    """Downgrade when some component goes to an older version; anything else is an upgrade."""
+    for component, image in images_to.items():
+        before, after = _version(images_from.get(component, "")), _version(image)
+        if before and after and after < before:
+            return "downgrade"
+    return "upgrade"
+
+
+def _version(image: str) -> Version | None:
+    return Image.parse(image, "image").version if image else None
+
+
+def _pod_steps(
+    snapshot: Snapshot, spec: UpgradeSpec, target: dict[Component, str], direction: Direction, own: Record | None
+) -> tuple[tuple[Step, ...], leader.LeaderPlan | None]:
+    steps: list[Step] = []
+    fronts = None
+    for component in UPGRADE_ORDER if direction == "upgrade" else DOWNGRADE_ORDER:
+        image = target.get(component)
+        if image is None:
+            continue
+        pending = tuple(p for p in snapshot.pods_of(component) if _needs(p, image, own))
+        done = tuple(p for p in snapshot.pods_of(component) if p not in pending)
+        if component == "fe":
+            fronts = leader.plan_leader(
+                snapshot, pending, spec.leader_strategy, accepted="leader-restart" in spec.acknowledge
+            )
+        order = fronts.order if component == "fe" and fronts else tuple(sorted(pending, key=lambda p: -p.ordinal))
+        if own or pending:
+            steps += [_pod_step(p, image, snapshot, spec, done=True) for p in sorted(done, key=lambda p: -p.ordinal)]
+        if component == "fe" and fronts and fronts.means == "transfer":
+            steps.append(_transfer(order[-1], fronts.text))
+        means = "delete" if component == "fe" and fronts and fronts.means == "on-delete" else "partition"
+        steps += _pending_steps(order, image, snapshot, spec, means)
+    return tuple(steps), fronts
+
+
+def _needs(pod: Pod, image: str, own: Record | None) -> bool:
+    return pod.image != image or (own is not None and pod.name in own.touched and not pod.ready)
+
+
+def _pending_steps(order: tuple[Pod, ...], image: str, snapshot: Snapshot, spec: UpgradeSpec, means: str) -> list[Step]:
+    steps = [_pod_step(pod, image, snapshot, spec, done=False) for pod in order]
+    if means == "delete":
+        steps = [replace(step, means="delete") for step in steps]
+    if steps:
+        steps[-1] = replace(steps[-1], last_of_component=True)
+    return steps
+
+
+def _pod_step(pod: Pod, image: str, snapshot: Snapshot, spec: UpgradeSpec, *, done: bool) -> Step:
+    tag = Image.parse(image, "image")
+    return Step(
+        id=f"{pod.component}/{pod.name}",
+        kind="upgrade-pod",
+        title=f"{pod.name} to {tag.tag or tag.digest}",
+        reason=_REASONS[pod.component],
+        estimate_seconds=0.0 if done else pod_seconds(snapshot, pod.component) + spec.gates.settle_seconds,
+        component=pod.component,
+        pod=pod.name,
+        ordinal=pod.ordinal,
+        image=image,
+        done=done,
+    )
+
+
+_REASONS: dict[Component, str] = {
+    "be": "backends come before frontends in an upgrade, after them in a downgrade",
+    "cn": "compute nodes go with the backends",
+    "fe": "followers first, the leader last",
+}
+
+
+def _begin(spec: UpgradeSpec) -> Step:
+    keys = hooks.keys_of(spec.hooks)
+    title = f"take the lease, journal and switch off {len(keys)} settings" if keys else "take the lease"
+    return Step("begin", "begin", title, "one writer per cluster; nothing is changed before it is written down", 2.0)
+
+
+def _restore(title: str) -> Step:
+    return Step("restore", "restore", title, "nothing stays off", 2.0)
+
+
+def _transfer(to: Pod, reason: str) -> Step:
+    return Step(
+        f"transfer/{to.name}", "transfer-leader", f"leader to {to.name}", reason, 10.0, "fe", to.name, to.ordinal
+    )
+
+
+def pod_seconds(snapshot: Snapshot, component: Component) -> float:
+    """How long a pod of this component took from creation to Ready last time: the median of the present ones."""
+    spans = sorted(
+        _seconds_between(pod.created, pod.ready_since)
+        for pod in snapshot.pods_of(component)
+        if pod.created and pod.ready_since
+    )
+    return spans[len(spans) // 2] if spans else DEFAULT_POD_SECONDS
+
+
+def _seconds_between(start: str, end: str) -> float:
+    first, last = (datetime.fromisoformat(text.replace("Z", "+00:00")) for text in (start, end))
+    return max(0.0, (last - first).total_seconds())
+
+
+def _risks(
+    snapshot: Snapshot,
+    spec: UpgradeSpec,
+    baseline: Baseline,
+    target: dict[Component, str],
+    fronts: leader.LeaderPlan | None,
+) -> tuple[Risk, ...]:
+    risks: list[Risk] = []
+    if fronts and fronts.means == "early-restart":
+        risks.append(Risk("leader-restart", "warning", fronts.text, "leader-restart", True))
+    risks += _outage_risks(snapshot, spec, target)
+    risks += _way_back_risks(spec, baseline, target)
+    for drift in settings.drifts(snapshot, hooks.keys_of(spec.hooks)):
+        risks.append(Risk("settings-differ", "warning", f"{drift}; all go to the leader's value in the end"))
+    if snapshot.mode == "shared_data":
+        text = "shared-data: tablet gates say nothing there, compute nodes are judged instead"
+        risks.append(Risk("shared-data", "info", text))
+    for override in spec.overrides:
+        risks.append(Risk("override", "warning", f"gate {override.gate} is overridden: {override.reason}", "", True))
+    return tuple(risks)
+
+
+def _outage_risks(snapshot: Snapshot, spec: UpgradeSpec, target: dict[Component, str]) -> list[Risk]:
+    risks = []
+    fronts = snapshot.workloads.get("fe")
+    if fronts is not None and "fe" in target and fronts.replicas < 3:
+        text = f"{fronts.replicas} FE(s): while one restarts no leader can be elected, and the cluster answers nothing"
+        risks.append(Risk("frontend-outage", "danger", text, "frontend-outage", "frontend-outage" in spec.acknowledge))
+    backends = snapshot.workloads.get("be")
+    if backends is not None and "be" in target and backends.replicas < 3:
+        text = f"{backends.replicas} BE(s): tables with fewer replicas than one can miss are not readable meanwhile"
+        risks.append(Risk("backend-outage", "warning", text))
+    return risks
+
+
+def _way_back_risks(spec: UpgradeSpec, baseline: Baseline, target: dict[Component, str]) -> list[Risk]:
+    before, after = _version(baseline.images.get("fe", "")), _version(target.get("fe", ""))
+    if before is None or after is None or before == after:
+        return []
+    if after < before:
+        text = f"{before} to {after} is a downgrade: finish schema changes first (StarRocks downgrade guide)"
+        return [Risk("downgrade", "danger", text, "downgrade", "downgrade" in spec.acknowledge)]
+    forbidden = path.forbidden_downgrade(after, before)
+    if forbidden:
+        text = f"there is no way back once an FE runs {after}: {forbidden}"
+        return [Risk("no-way-back", "danger", text, "no-way-back", "no-way-back" in spec.acknowledge)]
+    if before.series != after.series:
+        text = f"{before} to {after} changes the minor version: no automatic rollback once an FE runs {after}"
+        return [Risk("way-back-by-hand", "warning", text)]
+    return []
+
+
+def _unacknowledged(risks: tuple[Risk, ...]) -> list[Refused]:
+    return [
+        Refused("spec.acknowledge", None, risk.text, remedy=f"accept it with acknowledge: [{risk.acknowledge}]")
+        for risk in risks
+        if risk.acknowledge and not risk.acknowledged
+    ]
+
+
+def _leader_refusals(fronts: leader.LeaderPlan | None) -> list[Refused]:
+    if fronts is None or fronts.means != "refuse":
+        return []
+    remedy = (
+        "leader.strategy: transfer where StarRocks has ALTER SYSTEM TRANSFER LEADER, on-delete where the operator "
+        "supports it, or accept the early restart with acknowledge: [leader-restart]"
+    )
+    return [Refused("spec.leader.strategy", None, fronts.text, remedy=remedy)]
+
+
+def rollback_freeze(record: Record, policy: str) -> str:
+    """Why this run must not be rolled back automatically; empty when it may."""
+    if policy == "never":
+        return "spec.rollback.policy is never"
+    if not record.frontend_touched:
+        return ""
+    before, after = _version(record.baseline.images.get("fe", "")), _version(record.target.get("fe", ""))
+    if before is None or after is None:
+        return "an FE was touched, and the versions are not known from the tags"
+    forbidden = path.forbidden_downgrade(after, before)
+    if forbidden:
+        return f"an FE of {after} may have led the cluster: {forbidden}"
+    if before.series != after.series:
+        return f"an FE of {after} may have led the cluster, and {before} is another minor version"
+    return ""
+
+
+def plan_rollback(snapshot: Snapshot, record: Record, spec: UpgradeSpec) -> Plan:
+    """The way back: only pods that were touched, FE before BE and CN, then the settings; frozen where it is unsafe."""
+    freeze = rollback_freeze(record, spec.rollback)
+    pods: list[Step] = []
+    fronts = None
+    for component in () if freeze else DOWNGRADE_ORDER:
+        image = record.baseline.images.get(component)
+        touched = [p for p in _touched_pods(snapshot, record, component) if image and _changed(snapshot, p, image)]
+        order = tuple(sorted(touched, key=lambda p: -p.ordinal))
+        if component == "fe":
+            on_delete = _on_delete(snapshot)
+            fronts = leader.plan_leader(snapshot, order, "on-delete" if on_delete else "auto", accepted=True)
+            order = fronts.order
+        means = "delete" if fronts and component == "fe" and fronts.means == "on-delete" else "partition"
+        steps = _pending_steps(order, image or "", snapshot, spec, means)
+        pods += [replace(s, id=f"rollback/{s.pod}", kind="rollback-pod", title=f"back: {s.title}") for s in steps]
+    return Plan(
+        cluster=snapshot.cluster,
+        namespace=snapshot.namespace,
+        direction="rollback",
+        hash=record.plan_hash,
+        images_from=record.target,
+        images_to=record.baseline.images,
+        steps=(*pods, _restore("restore the settings, release the lease")),
+        risks=(Risk("leader-restart", "warning", fronts.text),) if fronts and fronts.means == "early-restart" else (),
+        keys=tuple(record.journal.entries),
+        baseline=record.baseline,
+        continues=record.run,
+        freeze=freeze,
+    )
+
+
+def plan_restore(snapshot: Snapshot, record: Record) -> Plan:
+    """Only what an earlier run still owes: settings and update strategies; no image is changed."""
+    return Plan(
+        cluster=snapshot.cluster,
+        namespace=snapshot.namespace,
+        direction="restore",
+        hash=record.plan_hash,
+        images_from=record.baseline.images,
+        images_to=record.target,
+        steps=() if record.finished else (_restore("finish what an earlier run left open"),),
+        risks=(),
+        keys=tuple(record.journal.entries),
+        baseline=record.baseline,
+        continues=record.run,
+    )
+
+
+def _on_delete(snapshot: Snapshot) -> bool:
+    workload = snapshot.workloads.get("fe")
+    return workload is not None and workload.strategy_type == "OnDelete"
+
+
+def _touched_pods(snapshot: Snapshot, record: Record, component: Component) -> list[Pod]:
+    """Touched pods as they are; one that does not exist at this moment stands in as a placeholder without image."""
+    pods = []
+    for name in record.touched:
+        if record.component_of(name) == component:
+            missing = Pod(name, component, int(name.rsplit("-", 1)[1]), "", "", "gone", False)
+            pods.append(snapshot.pod(name) or missing)
+    return pods
+
+
+def _changed(snapshot: Snapshot, pod: Pod, image: str) -> bool:
+    workload = snapshot.workloads[pod.component]
+    return pod.image != image or not pod.ready or workload.image != image

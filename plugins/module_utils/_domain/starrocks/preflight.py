@@ -1,0 +1,200 @@
+# Copyright (c) 2026, the steady.rollout authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: for the plugins of steady.rollout only; it may change without notice.
+"""What is refused before anything is touched, each with field, value and remedy."""
+
+from __future__ import annotations
+
+import re
+
+from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Refused
+from ansible_collections.steady.rollout.plugins.module_utils._domain.gate import Refusal, first_refusal
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks import hooks, path, settings
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.gates import LISTS
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.progress import Record
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.snapshot import (
+    COMPONENTS,
+    Component,
+    Snapshot,
+    Workload,
+)
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.spec import UpgradeSpec, check_image
+from ansible_collections.steady.rollout.plugins.module_utils._domain.version import Image
+
+# Kubernetes 1.27: the oldest release whose StatefulSet, Lease, Job and access-review APIs this collection was written
+# against and which reached general availability for all of them.
+LEAST_KUBERNETES = (1, 27)
+SPEC_FIELDS: dict[Component, str] = {"fe": "starRocksFeSpec", "be": "starRocksBeSpec", "cn": "starRocksCnSpec"}
+
+
+def resolve_images(snapshot: Snapshot, spec: UpgradeSpec) -> dict[Component, str]:
+    """The image each component shall have: the version as the tag of the present repositories, or the images given."""
+    if spec.version:
+        parsed = {c: Image.parse(w.image, f"{SPEC_FIELDS[c]}.image") for c, w in snapshot.workloads.items()}
+        return {component: image.with_version(spec.version) for component, image in parsed.items()}
+    for component in spec.images:
+        if component not in snapshot.workloads:
+            remedy = f"the cluster has {', '.join(snapshot.workloads)}"
+            raise Refused(f"spec.target.images.{component}", spec.images[component], "no such component", remedy=remedy)
+    return {c: spec.images[c] for c in COMPONENTS if c in spec.images}
+
+
+def refusals(
+    snapshot: Snapshot,
+    spec: UpgradeSpec,
+    target: dict[Component, str],
+    record: Record | None,
+    own: bool,
+    now: float,
+) -> list[Refused]:
+    """Every reason not to begin, so that a person can mend them all at once. `own`: this continues an earlier run."""
+    found = _server_refusals(snapshot)
+    found += _image_refusals(snapshot, spec, target)
+    found += _workload_refusals(snapshot, record, target)
+    found += _settings_refusals(snapshot, spec, own)
+    refusal = first_refusal(
+        (
+            lambda: None if own else _unfinished_run(snapshot, record),
+            lambda: None if own else cluster_healthy(snapshot),
+        ),
+        spec.overrides,
+        now,
+    )
+    if refusal is not None:
+        found.append(_gate_refused(refusal))
+    return found
+
+
+def _gate_refused(refusal: Refusal) -> Refused:
+    remedy = {
+        "cluster_healthy": "repair it first, or override the gate cluster_healthy with a reason and an end "
+        "(for instance to repair it with a good image)",
+        "unfinished_run": "continue that run with its own target, or override the gate unfinished_run",
+    }[refusal.gate]
+    return Refused(refusal.gate, refusal.subject, refusal.text, remedy=remedy)
+
+
+def _server_refusals(snapshot: Snapshot) -> list[Refused]:
+    match = re.match(r"v?(\d+)\.(\d+)", snapshot.server_version)
+    if match and (int(match[1]), int(match[2])) >= LEAST_KUBERNETES:
+        return []
+    least = ".".join(map(str, LEAST_KUBERNETES))
+    return [Refused("kubernetes", snapshot.server_version, f"needs at least {least}", remedy="upgrade Kubernetes")]
+
+
+def _image_refusals(snapshot: Snapshot, spec: UpgradeSpec, target: dict[Component, str]) -> list[Refused]:
+    found: list[Refused] = []
+    for component, image in target.items():
+        field = f"spec.target.images.{component}" if spec.images else "spec.target.version"
+        present = snapshot.workloads[component].image
+        try:
+            check_image(image, field, image, spec.allow_mutable_tags)
+        except Refused as refused:
+            found.append(refused)
+            continue
+        found += _swapped(component, image, present, field)
+        found += _jump(image, present, field)
+    return found
+
+
+def _swapped(component: Component, image: str, present: str, field: str) -> list[Refused]:
+    """An image whose name starts with another component's (fe-ubuntu for a BE): it starts, and corrupts or crashes."""
+    name, now = Image.parse(image, field).basename, Image.parse(present, field).basename
+    match = re.match(r"(fe|be|cn)(?=[-_]|$)", name)
+    if match is None or match[1] == component or name == now:
+        return []
+    return [Refused(field, image, f"looks like the image of {match[1]}, not of {component}", remedy=f"as {now}:...")]
+
+
+def _jump(image: str, present: str, field: str) -> list[Refused]:
+    before, after = Image.parse(present, field).version, Image.parse(image, field).version
+    if before is None or after is None:
+        return []
+    jump = path.refused_jump(before, after)
+    if jump:
+        return [Refused(field, str(after), jump[0], remedy=jump[1])]
+    forbidden = path.forbidden_downgrade(before, after)
+    return [Refused(field, str(after), forbidden, remedy="choose another version")] if forbidden else []
+
+
+def _workload_refusals(snapshot: Snapshot, record: Record | None, target: dict[Component, str]) -> list[Refused]:
+    found: list[Refused] = []
+    if snapshot.wait_for_full_rollout:
+        problem = "the operator would skip BE and CN while the FE partition is above 0"
+        found.append(Refused("spec.waitForFullRollout", True, problem, remedy="set it to false for the upgrade"))
+    ours = record is not None and record.outcome not in ("succeeded", "rolled-back", "unchanged")
+    for component in target:
+        workload = snapshot.workloads[component]
+        if not ours:
+            found += _strategy_refusals(workload)
+    return found
+
+
+def _strategy_refusals(workload: Workload) -> list[Refused]:
+    field = f"spec.{SPEC_FIELDS[workload.component]}.updateStrategy"
+    if workload.strategy_type != "RollingUpdate":
+        problem = "the partition is not honoured with this strategy"
+        return [Refused(field, workload.strategy_type, problem, remedy="set RollingUpdate before the upgrade")]
+    if workload.partition:
+        problem = "somebody holds a partition already"
+        return [Refused(f"{field}.rollingUpdate.partition", workload.partition, problem, remedy="set it to 0 first")]
+    return []
+
+
+def _settings_refusals(snapshot: Snapshot, spec: UpgradeSpec, own: bool) -> list[Refused]:
+    keys = hooks.keys_of(spec.hooks)
+    found: list[Refused] = []
+    if own or not keys:
+        return found
+    if spec.on_drift == "refuse":
+        remedy = "make the FEs agree, or set onDrift: leader to use the leader's value for all"
+        found += [Refused("spec.onDrift", "refuse", str(d), remedy=remedy) for d in settings.drifts(snapshot, keys)]
+    limit = snapshot.settings.get(snapshot.leader or "")
+    if limit is not None and limit.values.get(settings.REPAIR_LIMIT) == "0" and snapshot.mode != "shared_data":
+        problem = "somebody has switched tablet scheduling off already: nothing would heal between pods"
+        remedy = (
+            f"set {settings.REPAIR_LIMIT} to its usual value (documented default 10000), or override tablets_settled"
+        )
+        if "tablets_settled" not in {o.gate for o in spec.overrides}:
+            found.append(Refused(settings.REPAIR_LIMIT, "0", problem, remedy=remedy))
+    return found
+
+
+def _unfinished_run(snapshot: Snapshot, record: Record | None) -> Refusal | None:
+    if record is None or record.cluster_uid != snapshot.uid or record.phase in ("done", "restoring"):
+        return None
+    goal = ", ".join(f"{component} {image}" for component, image in record.target.items())
+    return Refusal("unfinished_run", record.run, f"a run begun at {record.started_at} to {goal} has not ended")
+
+
+def cluster_healthy(snapshot: Snapshot) -> Refusal | None:
+    """Every pod is there and Ready in the image of the spec, and the leader sees every member alive."""
+    for workload in snapshot.workloads.values():
+        refusal = _workload_healthy(snapshot, workload)
+        if refusal is not None:
+            return refusal
+    if snapshot.leader is None:
+        return Refusal("cluster_healthy", snapshot.cluster, snapshot.blind.get("frontends", "no single alive leader"))
+    for name in ("frontends", "backends", "compute_nodes", "tablets"):
+        if name in snapshot.blind:
+            return Refusal("cluster_healthy", snapshot.cluster, f"{name} not seen: {snapshot.blind[name]}")
+    dead = [f.pod for f in snapshot.frontends if not f.alive] + [w.pod for w in snapshot.workers if not w.alive]
+    if dead:
+        return Refusal("cluster_healthy", snapshot.cluster, f"not alive: {', '.join(dead)}")
+    return None
+
+
+def _workload_healthy(snapshot: Snapshot, workload: Workload) -> Refusal | None:
+    pods = snapshot.pods_of(workload.component)
+    if len(pods) != workload.replicas:
+        return Refusal("cluster_healthy", workload.component, f"{len(pods)} of {workload.replicas} pods exist")
+    for pod in pods:
+        if not pod.ready or pod.deleting:
+            return Refusal("cluster_healthy", pod.name, f"not Ready ({pod.phase})")
+        if pod.image != workload.image:
+            return Refusal("cluster_healthy", pod.name, f"runs {pod.image}, the spec says {workload.image}: rolling?")
+        known = snapshot.frontend(pod.name) if pod.component == "fe" else snapshot.worker(pod.name)
+        if known is None and LISTS[pod.component] not in snapshot.blind:
+            return Refusal("cluster_healthy", pod.name, "its FE/BE/CN row is missing from the leader's list")
+    return None

@@ -1,0 +1,135 @@
+# Copyright (c) 2026, the steady.rollout authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: for the plugins of steady.rollout only; it may change without notice.
+"""The report of a run, as data: what the HTML page, the JSON file and the terminal summary are made of."""
+
+from __future__ import annotations
+
+from ansible_collections.steady.rollout.plugins.module_utils._domain.codec import to_plain
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.describe import versions
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.plan import Plan
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.progress import PodState, Record
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.settings import Entry
+
+Json = dict[str, object]
+
+
+def build_report(plan: Plan, record: Record | None, outcome: str, now: str) -> Json:
+    """The report as plain JSON values. `outcome` is used where no record says one (planned, unchanged)."""
+    return {
+        "apiVersion": "rollout.steady.dev/v1alpha1",
+        "kind": "UpgradeReport",
+        "run": _run(plan, record, outcome, now),
+        "plan": _plan(plan, record),
+        "steps": _steps(plan, record),
+        "events": [to_plain(event) for event in record.events] if record else [],
+        "settings": [_setting(entry) for entry in record.journal.entries.values()] if record else [],
+        "pods": _pods(plan, record),
+        "gates": [_gate(gate) for gate in to_plain(record.gates)] if record else [],
+    }
+
+
+def _run(plan: Plan, record: Record | None, outcome: str, now: str) -> Json:
+    before, after = versions(plan.baseline.images), versions(record.target if record else plan.images_to)
+    return {
+        "id": record.run if record else "",
+        "title": f"StarRocks {plan.cluster}: {before} -> {after}",
+        "cluster": plan.cluster,
+        "namespace": plan.namespace,
+        "from": before,
+        "to": after,
+        "outcome": (record.outcome if record else "") or outcome,
+        "reason": record.reason if record else "",
+        "remedy": record.remedy if record else "",
+        "startedAt": record.started_at if record else now,
+        "finishedAt": (record.finished_at if record else "") or now,
+        "planHash": plan.hash,
+        "holder": record.run if record else "",
+        "front": record.front if record else "playbook",
+    }
+
+
+def _plan(plan: Plan, record: Record | None) -> Json:
+    text = "from here on an FE of the new version can lead the cluster"
+    risks = list(record.risks) if record else [to_plain(risk) for risk in plan.risks]
+    return {
+        "steps": [
+            {
+                "id": step.id,
+                "kind": step.kind,
+                "title": step.title,
+                "component": step.component,
+                "pod": step.pod,
+                "estimateSeconds": step.estimate_seconds,
+                "reason": step.reason,
+            }
+            for step in plan.steps
+        ],
+        "risks": [{key: risk.get(key) for key in ("name", "level", "text", "acknowledged")} for risk in risks],
+        "pointOfNoReturn": {"stepId": plan.point_of_no_return, "text": text} if plan.point_of_no_return else None,
+    }
+
+
+def _steps(plan: Plan, record: Record | None) -> list[Json]:
+    done = record.steps if record else {}
+    rows: list[Json] = [
+        {
+            "id": step_id,
+            "title": step.title,
+            "kind": step.kind,
+            "state": step.state,
+            "startedAt": step.started_at,
+            "finishedAt": step.finished_at,
+            "attempts": step.attempts,
+            "waitedFor": [{"what": what, "seconds": seconds} for what, seconds in step.waited.items()],
+            "text": step.text,
+        }
+        for step_id, step in done.items()
+    ]
+    rows += [
+        {"id": s.id, "title": s.title, "kind": s.kind, "state": "done" if s.done else "pending", "waitedFor": []}
+        for s in plan.steps
+        if s.id not in done
+    ]
+    return rows
+
+
+def _setting(entry: Entry) -> Json:
+    before: dict[str, str] = {}
+    for sighting in entry.sightings:
+        before.setdefault(sighting.frontend, sighting.value)
+    return {
+        "key": entry.key,
+        "baseline": entry.baseline,
+        "quiesced": entry.quiesced,
+        "before": before,
+        "final": dict(entry.final),
+        "state": entry.state,
+        "note": entry.note,
+    }
+
+
+def _pods(plan: Plan, record: Record | None) -> list[Json]:
+    before = record.baseline.pods if record else plan.baseline.pods
+    after = record.after if record else {}
+    touched = record.touched if record else ()
+    return [
+        {
+            "name": name,
+            "component": known.component,
+            "before": _identity(known),
+            "after": _identity(after[name]) if name in after else {},
+            "touched": name in touched,
+        }
+        for name, known in sorted(before.items())
+    ]
+
+
+def _identity(pod: PodState) -> Json:
+    return {"image": pod.image, "uid": pod.uid, "version": pod.version}
+
+
+def _gate(gate: Json) -> Json:
+    names = {"first_at": "firstAt", "last_at": "lastAt"}
+    return {names.get(key, key): value for key, value in gate.items()}

@@ -1,0 +1,181 @@
+# Copyright (c) 2026, the steady.rollout authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: for the plugins of steady.rollout only; it may change without notice.
+"""The record and the lease of a run: what must be written before anything is done, and the right to do it.
+
+Every write of the record is a compare-and-swap on the ConfigMap's resourceVersion. A run that was taken over meanwhile
+fails there, before its next act, because acts follow the write of their intent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import (
+    Conflict,
+    LeaseLost,
+    RolloutError,
+    Unreachable,
+)
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.handover import Handover
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.progress import Event, Record, load
+from ansible_collections.steady.rollout.plugins.module_utils._engine.clock import Clock
+from ansible_collections.steady.rollout.plugins.module_utils._kube import lease
+from ansible_collections.steady.rollout.plugins.module_utils._kube.client import KubeClient
+from ansible_collections.steady.rollout.plugins.module_utils._kube.paths import path_to
+from ansible_collections.steady.rollout.plugins.module_utils._kube.record import RecordStore
+from ansible_collections.steady.rollout.plugins.module_utils._kube.watch import Feed
+
+LABELS = {"rollout.steady.dev/record": "starrocks"}
+RENEW_AFTER = 1 / 3
+
+
+def target_name(cluster: str) -> str:
+    """The name of a cluster's record and lease."""
+    return f"steady-rollout-starrocks-{cluster}"
+
+
+class Ledger:
+    """The record of one run with the lease that lets it write. Not shared between threads."""
+
+    def __init__(self, client: KubeClient, handover: Handover, clock: Clock, *, lease_seconds: int) -> None:
+        self._client = client
+        self._clock = clock
+        self._seconds = lease_seconds
+        self.handover = handover
+        self._store = RecordStore(client, handover.namespace, target_name(handover.cluster), LABELS)
+        self._record = load(handover.record, cluster=handover.cluster) if handover.record else None
+
+    @property
+    def record(self) -> Record:
+        """The record as last written or changed here."""
+        if self._record is None:
+            raise LeaseLost("there is no record of this run", remedy="start the run again")
+        return self._record
+
+    @property
+    def present(self) -> Record | None:
+        """The record, or None when the cluster has none."""
+        return self._record
+
+    def reload(self) -> Record | None:
+        """Read the record from the cluster."""
+        data, version = self._store.load()
+        self._record = load(data, cluster=self.handover.cluster) if data else None
+        self.handover = replace(self.handover, record_version=version)
+        return self._record
+
+    def change(self, record: Record) -> None:
+        """Take over a changed record; it reaches the cluster with the next `write`."""
+        self._record = record
+
+    def event(self, kind: str, text: str, *, step: str = "", subject: str = "", **data: object) -> None:
+        """Note what happened; written with the next `write`."""
+        if self._record is not None:
+            event = Event(self._clock.stamp(), kind, text, step, subject, data)
+            self._record = self._record.with_event(event)
+
+    def write(self) -> None:
+        """Write the record now; LeaseLost when another run wrote it since."""
+        self.renew()
+        try:
+            version = self._store.save(self.record.to_record(), self.handover.record_version)
+        except Conflict as conflict:
+            version = self._settle_conflict(conflict)
+        self.handover = replace(self.handover, record_version=version)
+
+    def _settle_conflict(self, conflict: Conflict) -> str:
+        """A conflict after a lost answer is our own write; any other record there is somebody else's."""
+        data, version = self._store.load()
+        if data == self.record.to_record() and version is not None:
+            return version
+        raise LeaseLost(
+            "another run wrote the record of this cluster", remedy="this run has stopped; look at the other one"
+        ) from conflict
+
+    def take_lease(self, holder: str, say: Callable[[str], None]) -> None:
+        """Become the one writer. While another holder's lease runs, watch whether it renews: then it is alive."""
+        handover = self.handover
+        first_renewal: str | None = None
+        while True:
+            try:
+                held = lease.acquire(
+                    self._client,
+                    handover.namespace,
+                    target_name(handover.cluster),
+                    holder,
+                    now=self._clock.now,
+                    duration=self._seconds,
+                    labels=LABELS,
+                )
+                break
+            except lease.HeldByOther as other:
+                if first_renewal is not None and other.renewed != first_renewal:
+                    raise
+                if first_renewal is None:
+                    say(f"{other.reason} Watching whether that run is alive.")
+                first_renewal = other.renewed
+                self._await_change(other)
+        self._keep(held)
+
+    def _await_change(self, other: lease.HeldByOther) -> None:
+        """Until the other holder's lease changes, or has run out."""
+        name = target_name(self.handover.cluster)
+        path = path_to("coordination.k8s.io/v1", "leases", self.handover.namespace)
+        end = self._clock.ticks() + other.remaining + 0.1
+        with Feed(self._client, path, field_selector=f"metadata.name={name}") as feed:
+            while (left := end - self._clock.ticks()) > 0:
+                change = feed.next(left)
+                if change is None:
+                    return
+                if change.kind == "ERROR":
+                    raise _as_error(change.value)
+                objects = change.value if change.kind == "SYNC" else [change.value]
+                if any((o.get("spec") or {}).get("renewTime") != other.renewed for o in objects):
+                    return
+
+    def renew(self) -> None:
+        """Renew the lease when a third of its time is over; LeaseLost when it is no longer ours."""
+        handover = self.handover
+        if not handover.holder:
+            raise LeaseLost("this run holds no lease", remedy="start the run again")
+        if self._clock.epoch() - handover.lease_renewed < self._seconds * RENEW_AFTER:
+            return
+        self._keep(lease.renew(self._client, self._held(), now=self._clock.now))
+
+    @property
+    def renewal_due(self) -> float:
+        """Seconds until the lease has to be renewed."""
+        return max(0.0, self._seconds * RENEW_AFTER - (self._clock.epoch() - self.handover.lease_renewed))
+
+    def release(self) -> None:
+        """Give up the lease."""
+        if self.handover.holder:
+            lease.release(self._client, self._held())
+            self.handover = replace(self.handover, holder="", lease_version="")
+
+    def _held(self) -> lease.Held:
+        handover = self.handover
+        name = target_name(handover.cluster)
+        return lease.Held(handover.namespace, name, handover.holder, handover.lease_version, self._seconds)
+
+    def _keep(self, held: lease.Held) -> None:
+        self.handover = replace(
+            self.handover,
+            holder=held.holder,
+            lease_version=held.resource_version,
+            lease_renewed=self._clock.epoch(),
+            acted=True,
+        )
+
+    def handed_over(self) -> Handover:
+        """What the next task needs."""
+        return replace(self.handover, record=self._record.to_record() if self._record else None)
+
+
+def _as_error(value: object) -> RolloutError:
+    if isinstance(value, RolloutError):
+        return value
+    return Unreachable(str(value))

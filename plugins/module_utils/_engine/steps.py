@@ -1,0 +1,536 @@
+# Copyright (c) 2026, the steady.rollout authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: for the plugins of steady.rollout only; it may change without notice.
+"""One step of a plan, carried out: intent first, then the act, then its gates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import (
+    Conflict,
+    LeaseLost,
+    NotFound,
+    RolloutError,
+)
+from ansible_collections.steady.rollout.plugins.module_utils._domain.gate import Refusal
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks import causes, settings
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks import gates as gate
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.changes import (
+    kept_partition,
+    step_patch,
+    strategy_patch,
+)
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.gates import Target
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.plan import Plan, Step
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.progress import (
+    SCHEMA,
+    Outcome,
+    Record,
+    StepRecord,
+    pod_states,
+)
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.snapshot import (
+    COMPONENTS,
+    Component,
+    Pod,
+    Snapshot,
+)
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.spec import UpgradeSpec
+from ansible_collections.steady.rollout.plugins.module_utils._engine.clock import Clock
+from ansible_collections.steady.rollout.plugins.module_utils._engine.ledger import Ledger
+from ansible_collections.steady.rollout.plugins.module_utils._engine.quiesce import Switch
+from ansible_collections.steady.rollout.plugins.module_utils._engine.wait import (
+    LAST_POLL_SECONDS,
+    LAST_TABLET_POLL_SECONDS,
+    Poll,
+    StepFailed,
+    Waiter,
+)
+from ansible_collections.steady.rollout.plugins.module_utils._engine.world import World
+from ansible_collections.steady.rollout.plugins.module_utils._fe.statements import transfer_leader
+from ansible_collections.steady.rollout.plugins.module_utils._kube.client import KubeClient
+from ansible_collections.steady.rollout.plugins.module_utils._kube.paths import path_to
+from ansible_collections.steady.rollout.plugins.module_utils._kube.read import cluster_path, workload_of
+from ansible_collections.steady.rollout.plugins.module_utils._kube.watch import Feed
+
+# How long FEs may need to answer again before a restore gives up: an election with its timeouts, several times over.
+LEADER_DEADLINE_SECONDS = 120.0
+
+
+class Replan(RolloutError):
+    """The cluster is no longer what the plan was made for: look again and plan anew."""
+
+
+@dataclass
+class Executor:
+    """Carries out steps of one plan on one cluster."""
+
+    client: KubeClient
+    world: World
+    ledger: Ledger
+    clock: Clock
+    spec: UpgradeSpec
+    plan: Plan
+    say: Callable[[str], None]
+    waited: dict[str, float] = field(default_factory=dict)
+
+    def run(self, step: Step) -> list[str]:
+        """Carry out `step`; returns sentences a person should read. Raises RolloutError when it did not work."""
+        actions: dict[str, Callable[[Step], list[str]]] = {
+            "begin": self._begin,
+            "upgrade-pod": self._replace_pod,
+            "rollback-pod": self._replace_pod,
+            "transfer-leader": self._transfer,
+            "restore": self._restore,
+        }
+        self.world.on_pod = lambda before, after: self._note_pod(step, before, after)
+        return actions[step.kind](step)
+
+    def _note_pod(self, step: Step, before: Pod | None, after: Pod | None) -> None:
+        """Events for the timeline: what the watch shows of any pod of the cluster."""
+        pod = after or before
+        state = pod_state(after)
+        if pod is not None and state != pod_state(before):
+            self.ledger.event(
+                "pod", f"{pod.name}: {state}", step=step.id, subject=pod.name, state=state, image=pod.image, uid=pod.uid
+            )
+
+    # -- begin ---------------------------------------------------------------------------------------------------
+
+    def _begin(self, step: Step) -> list[str]:
+        notes = []
+        record = self.ledger.present
+        if record is None or record.finished or record.plan_hash != self.plan.hash:
+            record = self._new_record(record)
+        else:
+            record = replace(record, phase="running", outcome="", reason="", remedy="", finished_at="")
+            notes.append(f"continues the run begun at {record.started_at}")
+        self.ledger.change(record)
+        self.ledger.event("run", f"begun: {self.plan.direction}", step=step.id)
+        self._start(step)
+        if not self.plan.keys:
+            self.ledger.write()
+            return notes
+        return notes + self._quiesce(step)
+
+    def _new_record(self, previous: Record | None) -> Record:
+        journal = settings.Journal(
+            {key: previous.journal.entries[key] for key in previous.journal.open_keys} if previous else {}
+        )
+        return Record(
+            schema=SCHEMA,
+            run=self.ledger.handover.holder,
+            cluster=self.plan.cluster,
+            cluster_uid=self.ledger.handover.uid,
+            plan_hash=self.plan.hash,
+            spec_hash=self.spec.hash,
+            target=self.plan.images_to,
+            baseline=self.plan.baseline,
+            started_at=self.clock.stamp(),
+            journal=journal,
+            risks=tuple(vars(risk) for risk in self.plan.risks),
+        )
+
+    def _quiesce(self, step: Step) -> list[str]:
+        """Journal what every FE has, then switch off. Both look at the FEs themselves, not at the plan's snapshot."""
+        self._await_leader(step, settings_too=True)
+        snapshot = replace(self.world.snapshot(), settings=self.world.seen_settings())
+        unseen = self.world.unseen_frontends()
+        if unseen:
+            blind = "; ".join(snapshot.blind.get(f"settings:{pod}", pod) for pod in unseen)
+            raise StepFailed(f"the settings of {', '.join(unseen)} could not be read: {blind}", remedy="mend that FE")
+        drifts = [] if self.plan.continues else settings.drifts(snapshot, self.plan.keys)
+        if drifts and self.spec.on_drift == "refuse":
+            raise StepFailed(
+                "; ".join(map(str, drifts)), remedy="make the FEs agree, or set onDrift: leader to use the leader's"
+            )
+        journal = settings.open_journal(snapshot, self.plan.keys, self.ledger.record.journal)
+        journal = settings.note_restarts(journal, self.world.seen_settings())
+        self.ledger.change(replace(self.ledger.record, journal=journal))
+        self.ledger.write()
+        done = self._switch(step).hold(window=False, phase="quiesced")
+        return [f"{key}: {journal.entries[key].baseline} -> {value}" for key, value in done.items()]
+
+    # -- one pod -------------------------------------------------------------------------------------------------
+
+    def _replace_pod(self, step: Step) -> list[str]:
+        self._await_pods()
+        switch, waiter = self._switch(step), self._waiter(step)
+        target = self._ready_to_touch(step, waiter, switch)
+        self._intent(step, target)
+        self._patch_cluster(step)
+        if self._must_delete(step, target):
+            self._delete_when_due(step, target, waiter)
+        self._await_member(step, waiter, target)
+        if step.component == "fe" and switch.journal.open_keys:
+            self.world.look(settings=True)
+            switch.note_restarts()
+            switch.hold(window=False, phase="reasserted")
+        self._settle(step, waiter, switch, target)
+        self._done(step)
+        return []
+
+    def _ready_to_touch(self, step: Step, waiter: Waiter, switch: Switch) -> Target:
+        """The gates before a pod is touched, and what it looked like; a rollback waits for no healthy cluster."""
+        self.world.look(settings=True)
+        if switch.journal.open_keys:
+            switch.note_restarts()
+            self._check_foreign(switch)
+            switch.hold(window=False, phase="reasserted")
+        self._check_leader_last(step)
+        target = self._target(step)
+        if step.kind == "upgrade-pod" and target.old_uid:
+            waiter.until(
+                f"the cluster to be ready for {step.pod}",
+                gate.BEFORE_POD,
+                lambda: self._with_expected(target, switch, window=False),
+                deadline=self.spec.gates.pod_deadline_seconds,
+                poll=Poll(lambda: self.world.look(settings=True), LAST_POLL_SECONDS),
+            )
+        return target
+
+    def _check_foreign(self, switch: Switch) -> None:
+        """Somebody else's value is never overwritten: the run stops instead."""
+        conflicts = settings.foreign(switch.journal, self.world.seen_settings())
+        if conflicts:
+            raise StepFailed(
+                "somebody changed settings while this run had them switched off: " + "; ".join(map(str, conflicts)),
+                remedy="agree who changes them; this run leaves those values as they are",
+            )
+
+    def _check_leader_last(self, step: Step) -> None:
+        """The leader is read again before every FE: when it has moved, the order is decided anew."""
+        if step.component != "fe" or step.kind != "upgrade-pod":
+            return
+        leader = self.world.snapshot().leader
+        pending = [s.pod for s in self.plan.steps if s.component == "fe" and s.kind == "upgrade-pod" and not s.done]
+        later = pending[pending.index(step.pod) + 1 :] if step.pod in pending else []
+        planned = "leader-restart" in self.spec.acknowledge and step.means == "partition"
+        if later and leader == step.pod and not planned and self._still_old(step):
+            raise Replan(f"{step.pod} has become the leader, and {', '.join(later)} would come after it")
+
+    def _still_old(self, step: Step) -> bool:
+        pod = self.world.pods.get(step.pod)
+        return pod is not None and pod.image != step.image
+
+    def _target(self, step: Step) -> Target:
+        pod = self.world.pods.get(step.pod)
+        snapshot = self.world.snapshot()
+        component: Component = step.component or "be"
+        row = snapshot.frontend(step.pod) if component == "fe" else snapshot.worker(step.pod)
+        replaced = pod is not None and pod.image == step.image and not pod.deleting
+        old_uid = "" if pod is None or replaced else pod.uid
+        return Target(
+            pod=step.pod,
+            component=component,
+            image=step.image,
+            old_uid=old_uid,
+            old_start_time=row.start_time if row is not None and old_uid else None,
+            baseline_tablets=self.plan.baseline.tablets,
+            limits=self.spec.gates,
+            judge_tablets=self.world.handover.mode != "shared_data",
+            frontend_outage_accepted="frontend-outage" in self.spec.acknowledge,
+        )
+
+    def _with_expected(self, target: Target, switch: Switch, *, window: bool) -> Target:
+        return replace(target, expected=settings.wanted(switch.journal, window=window))
+
+    def _intent(self, step: Step, target: Target) -> None:
+        """Write down what is about to be touched, and that repair may get its old limit once the pod is back."""
+        record = self.ledger.record.with_touched(step.pod)
+        window = step.id if settings.REPAIR_LIMIT in record.journal.open_keys else ""
+        phase = "rolling-back" if step.kind == "rollback-pod" else record.phase
+        self.ledger.change(replace(record, journal=replace(record.journal, window=window), phase=phase))
+        self._start(step)
+        self.ledger.write()
+
+    def _patch_cluster(self, step: Step) -> None:
+        for _attempt in range(3):
+            workload = self.world.handover.workloads[step.component or "be"]
+            patch = step_patch(workload, step, self.world.handover.uid, self.plan.baseline)
+            if not patch:
+                return
+            try:
+                answer = self.client.json_patch(self._cluster_path, patch)
+            except Conflict:
+                self._refresh_workloads(step)
+                continue
+            self._take_workloads(answer)
+            return
+        raise StepFailed(
+            "the StarRocksCluster changes under this run", remedy="find out who writes it (GitOps?), then run again"
+        )
+
+    def _refresh_workloads(self, step: Step) -> None:
+        """After a conflict: go on only when what the plan rests on is still so."""
+        before = self.world.handover
+        answer = self.client.get(self._cluster_path)
+        if (answer.get("metadata") or {}).get("uid") != before.uid:
+            raise StepFailed("the StarRocksCluster was deleted and made anew", remedy="look what happened to it")
+        self._take_workloads(answer)
+        component: Component = step.component or "be"
+        now = self.world.handover.workloads.get(component)
+        images = {self.plan.images_from.get(component), self.plan.images_to.get(component)}
+        if now is None or now.image not in images:
+            raise StepFailed(
+                f"somebody else changed the image of {component} to {now.image if now else 'nothing'}",
+                remedy="decide which image is wanted, then run again",
+            )
+
+    def _take_workloads(self, resource: dict[str, object]) -> None:
+        found = {c: workload_of(resource, None, c) for c in COMPONENTS}
+        workloads = {c: w for c, w in found.items() if w is not None}
+        self.world.handover = replace(self.world.handover, workloads=workloads)
+
+    @property
+    def _cluster_path(self) -> str:
+        return cluster_path(self.plan.namespace, self.plan.cluster)
+
+    def _must_delete(self, step: Step, target: Target) -> bool:
+        """Whether the StatefulSet controller will not replace the pod itself.
+
+        With OnDelete it never does. With pods managed in order it waits for a broken pod to become ready before it
+        replaces it (kubernetes issue 67250), so a rollback deletes the broken pod.
+        """
+        if not target.old_uid:
+            return False
+        if step.means == "delete":
+            return True
+        workload = self.world.handover.workloads[target.component]
+        pod = self.world.pods.get(step.pod)
+        return workload.pod_management != "Parallel" and pod is not None and not pod.ready
+
+    def _delete_when_due(self, step: Step, target: Target, waiter: Waiter) -> None:
+        """Delete the pod once its StatefulSet would make it anew from the wanted image."""
+        self._await_template(step, target)
+        try:
+            path = path_to("v1", "pods", self.plan.namespace, step.pod)
+            self.client.delete(path, uid=target.old_uid)
+        except (NotFound, Conflict):
+            waiter.say(f"{step.pod} was replaced meanwhile")
+
+    def _await_template(self, step: Step, target: Target) -> None:
+        name = f"{self.plan.cluster}-{target.component}"
+        end = self.clock.ticks() + self.spec.gates.pod_deadline_seconds
+        path = path_to("apps/v1", "statefulsets", self.plan.namespace)
+        with Feed(self.client, path, field_selector=f"metadata.name={name}") as feed:
+            while (left := end - self.clock.ticks()) > 0:
+                self.ledger.renew()
+                change = feed.next(min(left, self.ledger.renewal_due + 0.01))
+                if change is None or change.kind in ("ERROR", "DELETED"):
+                    continue
+                objects = change.value if change.kind == "SYNC" else [change.value]
+                if any(_template_image(item, target.component) == step.image for item in objects):
+                    return
+        raise StepFailed(f"StatefulSet {name} did not get {step.image}", remedy="is the StarRocks operator running?")
+
+    def _await_member(self, step: Step, waiter: Waiter, target: Target) -> None:
+        poll = Poll(self.world.look, LAST_POLL_SECONDS)
+        waiter.until(
+            f"{step.pod} to be back",
+            gate.MEMBER_UP[len(gate.POD_UP) :],
+            lambda: target,
+            deadline=self.spec.gates.pod_deadline_seconds,
+            poll=poll,
+            watch_pod=step.pod,
+            before=gate.POD_UP if step.kind == "upgrade-pod" else gate.POD_UP[:2],
+        )
+
+    def _settle(self, step: Step, waiter: Waiter, switch: Switch, target: Target) -> None:
+        """The repair window: repair has its old limit until tablets are as healthy as before, then it is off again.
+
+        A rollback does not wait for tablets between pods: the sooner the old version is back, the sooner they heal.
+        """
+        if step.kind != "upgrade-pod":
+            return
+        window = settings.REPAIR_LIMIT in switch.journal.open_keys
+        if window:
+            switch.hold(window=True, phase="window")
+            self.ledger.event("window", "repair window open", step=step.id, state="open")
+        try:
+            waiter.until(
+                f"the cluster to settle after {step.pod}",
+                gate.SETTLED[len(gate.POD_UP) :],
+                lambda: self._with_expected(target, switch, window=window),
+                deadline=self.spec.gates.tablet_deadline_seconds,
+                poll=Poll(lambda: self.world.look(tablets=True, settings=True), LAST_TABLET_POLL_SECONDS),
+                limits=self.spec.gates,
+                watch_pod=step.pod,
+                before=gate.POD_UP,
+            )
+        finally:
+            self.waited |= waiter.waited
+        if window:
+            switch.hold(window=False, phase="quiesced")
+            self.ledger.event("window", "repair window closed", step=step.id, state="closed")
+            record = self.ledger.record
+            self.ledger.change(replace(record, journal=replace(record.journal, window="")))
+
+    # -- leader --------------------------------------------------------------------------------------------------
+
+    def _transfer(self, step: Step) -> list[str]:
+        self._await_pods()
+        self.world.look()
+        leader = self.world.snapshot().leader
+        self._start(step)
+        if leader == step.pod:
+            self._done(step)
+            return [f"{step.pod} is the leader already"]
+        self.ledger.event("leader", f"leader moves from {leader} to {step.pod}", step=step.id, subject=step.pod)
+        self.ledger.write()
+        if leader is None:
+            raise StepFailed("there is no leader to transfer", remedy="wait for an election, then run again")
+        host = self.world.frontends.host_of(step.pod)
+        self.world.frontends.session(leader).run(transfer_leader(host))
+        self._await_leader(step, wanted=step.pod)
+        self._done(step)
+        return [f"leader moved from {leader} to {step.pod}"]
+
+    def _await_leader(self, step: Step, *, wanted: str = "", settings_too: bool = False) -> None:
+        self._await_pods()
+
+        def leads(snapshot: Snapshot, target: Target) -> Refusal | None:
+            refusal = gate.quorum(snapshot, target)
+            if refusal is None and wanted and snapshot.leader != wanted:
+                return Refusal("quorum", wanted, f"the leader is {snapshot.leader}")
+            return refusal
+
+        self._waiter(step).until(
+            "a leader",
+            (leads,),
+            lambda: Target("", "fe", "", "", None, None),
+            deadline=LEADER_DEADLINE_SECONDS,
+            poll=Poll(lambda: self.world.look(settings=settings_too), LAST_POLL_SECONDS),
+        )
+
+    # -- restore -------------------------------------------------------------------------------------------------
+
+    def _restore(self, step: Step) -> list[str]:
+        """Settings and update strategies back to what they were, the record closed, the lease given up."""
+        self._start(step)
+        notes = []
+        if self.ledger.record.journal.open_keys:
+            self._await_leader(step, settings_too=True)
+            notes += self._switch(step).restore()
+        self._await_pods()
+        notes += self._restore_strategies()
+        self._done(step)
+        self._close(notes)
+        return notes
+
+    def _restore_strategies(self) -> list[str]:
+        notes = []
+        for component in tuple(self.world.handover.workloads):
+            snapshot = self.world.snapshot()
+            kept = kept_partition(snapshot, component, self.plan.baseline)
+            patch = strategy_patch(snapshot, component, self.plan.baseline)
+            if kept:
+                notes.append(f"the partition of {component} stays: {kept}")
+            if patch:
+                self._take_workloads(self.client.json_patch(self._cluster_path, patch))
+        return notes
+
+    def _close(self, notes: list[str]) -> None:
+        handover, record = self.ledger.handover, self.ledger.record
+        outcome: Outcome = handover.outcome or self._outcome(record)
+        owed = bool(record.journal.open_keys)
+        record = replace(
+            record,
+            phase="restoring" if owed else "done",
+            outcome=outcome,
+            reason=handover.reason or record.reason,
+            remedy=handover.remedy or record.remedy,
+            finished_at=self.clock.stamp(),
+            after=pod_states(self.world.snapshot()),
+        )
+        self.ledger.change(record)
+        self.ledger.event("run", f"ended: {outcome}", notes=notes)
+        self.ledger.write()
+        self.ledger.release()
+        self.ledger.handover = replace(self.ledger.handover, outcome=outcome)
+
+    def _outcome(self, record: Record) -> Outcome:
+        if self.plan.direction == "rollback":
+            return "frozen" if self.plan.freeze else "rolled-back"
+        pods = self.world.pods.values()
+        reached = all(p.image == record.target.get(p.component, p.image) and p.ready for p in pods)
+        return "succeeded" if reached and len(self.plan.steps) > 1 else "restored"
+
+    # -- common --------------------------------------------------------------------------------------------------
+
+    def _await_pods(self) -> None:
+        """The first list of the watch."""
+        end = self.clock.ticks() + self.spec.gates.pod_deadline_seconds
+        while self.world.pods_error and self.clock.ticks() < end:
+            self.world.next_change(min(5.0, max(0.0, end - self.clock.ticks())))
+        if self.world.pods_error:
+            raise StepFailed(f"pods cannot be seen: {self.world.pods_error}", remedy="is the API server reachable?")
+
+    def _switch(self, step: Step) -> Switch:
+        return Switch(self.world, self.ledger, self.clock, step.id, self.say)
+
+    def _waiter(self, step: Step) -> Waiter:
+        return Waiter(
+            self.world,
+            self.ledger,
+            self.clock,
+            step.id,
+            self.say,
+            overrides=self.spec.overrides,
+            rules=self.spec.pod_failures,
+            waited=self.waited,
+        )
+
+    def _start(self, step: Step) -> None:
+        record = self.ledger.record
+        before = record.steps.get(step.id)
+        entry = StepRecord(
+            title=step.title,
+            kind=step.kind,
+            started_at=self.clock.stamp(),
+            attempts=before.attempts + 1 if before else 1,
+            estimate_seconds=step.estimate_seconds,
+        )
+        self.ledger.change(record.with_step(step.id, entry))
+
+    def _done(self, step: Step) -> None:
+        record = self.ledger.record
+        entry = replace(record.steps[step.id], state="done", finished_at=self.clock.stamp(), waited=dict(self.waited))
+        self.ledger.change(record.with_step(step.id, entry))
+        self.ledger.event("step", f"done: {step.title}", step=step.id, subject=step.pod)
+
+
+def failed(executor: Executor, step: Step, error: RolloutError) -> None:
+    """Write the failure of a step down, as far as this run may still write."""
+    ledger = executor.ledger
+    if isinstance(error, LeaseLost) or ledger.present is None:
+        return
+    record = ledger.record
+    entry = record.steps.get(step.id) or StepRecord(step.title, step.kind, started_at=executor.clock.stamp())
+    entry = replace(
+        entry, state="failed", finished_at=executor.clock.stamp(), text=error.reason, waited=dict(executor.waited)
+    )
+    ledger.change(replace(record.with_step(step.id, entry), reason=error.reason, remedy=error.remedy))
+    ledger.event("step", f"failed: {error.reason}", step=step.id, subject=step.pod)
+    ledger.write()
+
+
+def pod_state(pod: Pod | None) -> str:
+    """The state of a pod as the report's timeline names it."""
+    if pod is None or pod.deleting:
+        return "deleted"
+    if pod.ready:
+        return "ready"
+    if causes.find(pod) is not None:
+        return "failed"
+    return "starting" if pod.phase == "Running" else "created"
+
+
+def _template_image(statefulset: dict[str, object], component: Component) -> str:
+    spec = statefulset.get("spec")
+    template = (spec.get("template") or {}) if isinstance(spec, dict) else {}
+    containers = (template.get("spec") or {}).get("containers") or []
+    return next((str(c.get("image")) for c in containers if c.get("name") == component), "")

@@ -1,0 +1,188 @@
+# Copyright (c) 2026, the steady.rollout authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: for the plugins of steady.rollout only; it may change without notice.
+"""Waiting until gates pass: pods by watch, the FE by bounded polling, and an end that always comes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import RolloutError
+from ansible_collections.steady.rollout.plugins.module_utils._domain.gate import Override, Refusal
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks import causes
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.gates import (
+    Gate,
+    GateLimits,
+    Passes,
+    Target,
+    ask,
+)
+from ansible_collections.steady.rollout.plugins.module_utils._engine.clock import Clock
+from ansible_collections.steady.rollout.plugins.module_utils._engine.ledger import Ledger
+from ansible_collections.steady.rollout.plugins.module_utils._engine.world import World
+
+HEARTBEAT_SECONDS = 20.0
+FIRST_POLL_SECONDS = 0.1
+LAST_POLL_SECONDS = 5.0
+LAST_TABLET_POLL_SECONDS = 30.0
+
+
+class StepFailed(RolloutError):
+    """A step came to an end it must not have: a deadline, a cause that will not go away, or a gate that stays shut."""
+
+
+@dataclass
+class Poll:
+    """When the FEs are asked again: soon at first, then ever more seldom, up to `longest` seconds."""
+
+    look: Callable[[], None]
+    longest: float
+    interval: float = FIRST_POLL_SECONDS
+    due: float = 0.0
+
+    def run_if_due(self, now: float) -> bool:
+        """Ask when it is time; True when it was."""
+        if now < self.due:
+            return False
+        self.look()
+        self.interval = min(self.interval * 1.6, self.longest)
+        self.due = now + self.interval
+        return True
+
+    def soon(self) -> None:
+        """Begin with short intervals again, because something has changed."""
+        self.interval = FIRST_POLL_SECONDS
+        self.due = 0.0
+
+
+@dataclass
+class Waiter:
+    """Waits within one step, tells what for, renews the lease meanwhile, and writes down how gates answered."""
+
+    world: World
+    ledger: Ledger
+    clock: Clock
+    step: str
+    say: Callable[[str], None]
+    overrides: tuple[Override, ...] = ()
+    rules: dict[str, causes.Rule] = field(default_factory=dict)
+    waited: dict[str, float] = field(default_factory=dict)
+    _first_seen: dict[str, float] = field(default_factory=dict)
+    _told: dict[str, float] = field(default_factory=dict)
+
+    def until(
+        self,
+        what: str,
+        gates: Iterable[Gate],
+        target: Callable[[], Target],
+        *,
+        deadline: float,
+        poll: Poll | None = None,
+        limits: GateLimits | None = None,
+        watch_pod: str = "",
+        before: Iterable[Gate] = (),
+    ) -> None:
+        """Return when all gates pass (as often and as long as `limits` say); StepFailed at a fatal cause or deadline.
+
+        `before` are gates that need no answer of an FE: while one of them refuses no FE is asked.
+        """
+        began = self.clock.ticks()
+        passes, first, gates = Passes(), tuple(before), tuple(gates)
+        while True:
+            now = self.clock.ticks()
+            self.ledger.renew()
+            refusal, fresh = self._evaluate(first, gates, target(), poll, now)
+            if refusal is not None or fresh:
+                passes = passes.after(refusal, now)
+            if refusal is None and (limits is None or passes.enough(limits, now)):
+                self.waited[what] = round(self.waited.get(what, 0.0) + now - began, 2)
+                return
+            self._fail_on_cause(watch_pod, now)
+            if now - began >= deadline:
+                raise self._too_late(what, refusal, now - began)
+            self._tell(what, refusal, now - began)
+            self._sleep(poll if not self._early(first, target()) else None, now, began + deadline, limits, passes)
+
+    def _evaluate(
+        self, first: tuple[Gate, ...], gates: tuple[Gate, ...], target: Target, poll: Poll | None, now: float
+    ) -> tuple[Refusal | None, bool]:
+        epoch = self.clock.epoch()
+        early = ask(first, self.world.snapshot(), target, self.overrides, epoch)
+        if early is not None:
+            if poll is not None:
+                poll.soon()
+            self._note(early, None)
+            return early, False
+        fresh = poll.run_if_due(now) if poll is not None else True
+        refusal = ask(gates, self.world.snapshot(), target, self.overrides, epoch)
+        self._note(refusal, (*first, *gates))
+        return refusal, fresh
+
+    def _early(self, first: tuple[Gate, ...], target: Target) -> bool:
+        return ask(first, self.world.snapshot(), target, self.overrides, self.clock.epoch()) is not None
+
+    def _note(self, refusal: Refusal | None, passed: tuple[Gate, ...] | None) -> None:
+        """Write down the refusal, or that every gate of the sequence passes."""
+        record = self.ledger.present
+        if record is None:
+            return
+        at = self.clock.stamp()
+        if refusal is not None:
+            record = record.with_answer(refusal.gate, self.step, at, refusal)
+        for gate in passed or ():
+            record = record.with_answer(gate.__name__, self.step, at, None)
+        self.ledger.change(record)
+
+    def _fail_on_cause(self, watch_pod: str, now: float) -> None:
+        pod = self.world.pods.get(watch_pod)
+        cause = causes.find(pod) if pod is not None else None
+        if cause is None:
+            self._first_seen.clear()
+            return
+        first = self._first_seen.setdefault(cause.name, now)
+        judgement = causes.judge(cause, now - first, self.rules)
+        if judgement.fatal:
+            raise StepFailed(cause.text, remedy=f"cause {cause.name}: look at the image, its tag and the pod's events")
+        left = "" if judgement.remaining is None else f"; given up in {judgement.remaining:.0f} s"
+        self._once(f"cause {cause.name}", f"{cause.text}{left}", now)
+
+    def _too_late(self, what: str, refusal: Refusal | None, seconds: float) -> StepFailed:
+        seen = str(refusal) if refusal else "the gates passed, but not often or long enough"
+        return StepFailed(
+            f"{what}: not after {seconds:.0f} s; last refusal {seen}",
+            remedy="docs/gates.md says what each gate means; deadlines are in spec.gates",
+        )
+
+    def _tell(self, what: str, refusal: Refusal | None, seconds: float) -> None:
+        text = str(refusal) if refusal else "settling"
+        now = self.clock.ticks()
+        self._once(refusal.gate if refusal else "settling", f"waits for {what}, {seconds:.0f} s: {text}", now)
+
+    def _once(self, topic: str, line: str, now: float) -> None:
+        """Say a line when its topic is new, and again only after a while."""
+        last = self._told.get(topic)
+        if last is None or now - last >= HEARTBEAT_SECONDS:
+            self._told[topic] = now
+            self.say(line)
+
+    def _sleep(self, poll: Poll | None, now: float, end: float, limits: GateLimits | None, passes: Passes) -> None:
+        """Until a pod changes, or the next thing is due."""
+        moments = [end, now + HEARTBEAT_SECONDS, now + self.ledger.renewal_due + 0.01]
+        if poll is not None:
+            moments.append(poll.due)
+        if limits is not None and passes.count >= limits.consecutive_passes:
+            moments.append(passes.first_at + limits.settle_seconds)
+        moments += [first + rule for first, rule in self._cause_moments()]
+        wait = max(0.0, min(moments) - self.clock.ticks())
+        if self.world.next_change(wait) and poll is not None:
+            poll.due = min(poll.due, self.clock.ticks() + FIRST_POLL_SECONDS)
+
+    def _cause_moments(self) -> list[tuple[float, float]]:
+        rules = {**causes.DEFAULT_RULES, **self.rules}
+        return [
+            (first, rules[name].seconds)
+            for name, first in self._first_seen.items()
+            if rules[name].fatal and first + rules[name].seconds > self.clock.ticks()
+        ]

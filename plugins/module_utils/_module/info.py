@@ -1,0 +1,153 @@
+# Copyright (c) 2026, the steady.rollout authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: for the plugins of steady.rollout only; it may change without notice.
+"""The verb of starrocks_info: one look at a whole cluster, nothing written."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ansible_collections.steady.rollout.plugins.module_utils._domain.codec import to_plain
+from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Denied, RolloutError
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.handover import from_text
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.settings import SETTINGS
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.snapshot import Snapshot
+from ansible_collections.steady.rollout.plugins.module_utils._engine.ledger import LABELS, target_name
+from ansible_collections.steady.rollout.plugins.module_utils._fe.connect import Frontends
+from ansible_collections.steady.rollout.plugins.module_utils._fe.observe import FeView, observe
+from ansible_collections.steady.rollout.plugins.module_utils._kube import lease
+from ansible_collections.steady.rollout.plugins.module_utils._kube.access import Need, missing_rights, server_version
+from ansible_collections.steady.rollout.plugins.module_utils._kube.read import ClusterObjects
+from ansible_collections.steady.rollout.plugins.module_utils._kube.record import RecordStore
+from ansible_collections.steady.rollout.plugins.module_utils._module.call import (
+    CONNECTION,
+    TARGET,
+    Call,
+    Result,
+    Verb,
+)
+from ansible_collections.steady.rollout.plugins.module_utils._module.plan import spec_of
+from ansible_collections.steady.rollout.plugins.module_utils._module.target import Target
+
+# What an upgrade does through the API server; the Role in operator/rbac grants exactly this.
+UPGRADE_NEEDS: tuple[Need, ...] = (
+    *(Need(verb, "starrocks.com", "starrocksclusters") for verb in ("get", "patch")),
+    *(Need(verb, "apps", "statefulsets") for verb in ("list",)),
+    *(Need(verb, "", "pods") for verb in ("list", "watch")),
+    *(Need(verb, "", "configmaps") for verb in ("get", "create", "patch")),
+    *(Need(verb, "coordination.k8s.io", "leases") for verb in ("get", "create", "patch", "list", "watch")),
+)
+ON_DELETE_NEEDS: tuple[Need, ...] = (Need("delete", "", "pods"), Need("watch", "apps", "statefulsets"))
+
+
+def run(call: Call) -> Result:
+    """Snapshot, record, lease and the handover for the tasks that follow."""
+    target = Target.of(call)
+    if call.params["purpose"] == "upgrade":
+        spec_of(call.params["spec"], target.cluster, target.namespace)
+        _check_rights(call, target)
+    objects, handover = target.read()
+    if call.params["progress"]:
+        earlier = from_text(call.params["progress"], cluster=target.cluster, namespace=target.namespace)
+        handover = handover.continuing(earlier)
+    store = RecordStore(target.client, target.namespace, target_name(target.cluster), LABELS)
+    record, version = store.load()
+    held = lease.read(target.client, target.namespace, target_name(target.cluster))
+    with target.frontends(handover) as frontends:
+        if call.params["purpose"] == "upgrade":
+            _reach(frontends, objects)
+        view = _look(frontends, objects, handover.mode)
+    snapshot = _snapshot(target, objects, handover.mode, view)
+    remaining = held.remaining(call.clock.now()) if held else 0.0
+    return {
+        "changed": False,
+        "snapshot": to_plain(snapshot),
+        "record": record,
+        "lease": {
+            "holder": held.holder if held else "",
+            "since": held.acquired if held else "",
+            "renewed": held.renewed if held else "",
+            "remaining_seconds": round(remaining, 1),
+        },
+        "stopped": "",
+        "progress": replace(handover, record=record, record_version=version).to_text(),
+    }
+
+
+def _check_rights(call: Call, target: Target) -> None:
+    """Before an upgrade: every right it will need, so that it does not stop half way for want of one."""
+    needs = list(UPGRADE_NEEDS)
+    if target.fe.transport in ("auto", "port_forward") and not target.fe.addresses:
+        needs.append(Need("create", "", "pods", "portforward"))
+    leader = (call.params["spec"] or {}).get("leader") or {}
+    if leader.get("strategy") == "on-delete":
+        needs += ON_DELETE_NEEDS
+    missing = missing_rights(target.client, target.namespace, needs)
+    if missing:
+        raise Denied(
+            f"not allowed in namespace {target.namespace}: {'; '.join(str(need) for need in missing)}",
+            remedy="grant in a Role: " + " ".join(need.rule() for need in missing),
+        )
+
+
+def _reach(frontends: Frontends, objects: ClusterObjects) -> None:
+    """One FE must accept the credentials: a wrong password or an unreachable FE is told as what it is."""
+    names = sorted(pod.name for pod in objects.pods if pod.component == "fe" and pod.ready)
+    failure: RolloutError | None = None
+    for name in names:
+        try:
+            frontends.session(name)
+            return
+        except RolloutError as error:
+            failure = error
+            if not error.transient:
+                break
+    if failure is not None:
+        raise failure
+
+
+def _look(frontends: Frontends, objects: ClusterObjects, mode: str) -> FeView:
+    return observe(
+        frontends,
+        sorted(pod.name for pod in objects.pods if pod.component == "fe" and pod.ready),
+        keys=tuple(SETTINGS),
+        workers="be" in objects.workloads,
+        compute_nodes="cn" in objects.workloads,
+        tablets=mode != "shared_data" and "be" in objects.workloads,
+    )
+
+
+def _snapshot(target: Target, objects: ClusterObjects, mode: str, view: FeView) -> Snapshot:
+    resource = objects.resource
+    spec = resource.get("spec") or {}
+    return Snapshot(
+        cluster=target.cluster,
+        namespace=target.namespace,
+        uid=str(resource["metadata"]["uid"]),
+        resource_version=str(resource["metadata"]["resourceVersion"]),
+        phase=str((resource.get("status") or {}).get("phase") or ""),
+        workloads=objects.workloads,
+        pods=objects.pods,
+        frontends=view.frontends,
+        workers=view.workers,
+        settings=view.settings,
+        tablets=view.tablets,
+        mode=mode,
+        wait_for_full_rollout=bool(spec.get("waitForFullRollout")),
+        server_version=server_version(target.client),
+        blind=view.blind,
+    )
+
+
+VERB = Verb(
+    "starrocks_info",
+    {
+        **CONNECTION,
+        **TARGET,
+        "purpose": {"type": "str", "choices": ["look", "upgrade"], "default": "look"},
+        "spec": {"type": "dict"},
+        "progress": {"type": "str", "default": ""},
+    },
+    run,
+)

@@ -1,0 +1,128 @@
+# Copyright (c) 2026, the steady.rollout authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: for the plugins of steady.rollout only; it may change without notice.
+"""The verb of starrocks_plan: pure, from what starrocks_info saw and a request to the steps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.steady.rollout.plugins.module_utils._domain.codec import from_plain
+from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Refused
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks import describe
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.plan import (
+    Plan,
+    plan_restore,
+    plan_rollback,
+    plan_upgrade,
+)
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.preflight import SPEC_FIELDS
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.progress import Record, baseline_of, load
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.snapshot import Snapshot
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.spec import UpgradeSpec, parse_spec
+from ansible_collections.steady.rollout.plugins.module_utils._module.call import Call, Result, Verb
+
+
+def run(call: Call) -> Result:
+    """Make the plan; refused as a whole, with every reason, when it must not be carried out."""
+    params = call.params
+    snapshot = from_plain(Snapshot, params["snapshot"], "snapshot")
+    record = load(params["record"], cluster=snapshot.cluster) if params["record"] else None
+    plan = make(params["direction"], snapshot, params["spec"], record, call.clock.epoch())
+    if plan.refusals:
+        return _refused(plan)
+    _check_approval(plan, params["approved_hash"])
+    return {
+        "changed": any(not step.done for step in plan.steps),
+        "plan": plan.to_plain(),
+        "refusals": [],
+        "diff": _diff(plan, record),
+        "rollout": {
+            "type": "plan",
+            "lines": describe.plan_lines(plan),
+            "run": {
+                "cluster": f"{plan.namespace}/{plan.cluster}",
+                "from": describe.versions(plan.images_from),
+                "to": describe.versions(plan.images_to),
+            },
+        },
+    }
+
+
+def make(direction: str, snapshot: Snapshot, document: Any, record: Record | None, now: float) -> Plan:
+    """The plan for a direction; rollback and restore need the record of the run they are about."""
+    if direction in ("upgrade", "rest"):
+        spec = spec_of(document, snapshot.cluster, snapshot.namespace)
+        return plan_upgrade(snapshot, spec, record, now, under_way=direction == "rest")
+    if record is None:
+        return _nothing(snapshot)
+    if direction == "rollback":
+        return plan_rollback(snapshot, record, spec_of(document, snapshot.cluster, snapshot.namespace))
+    return plan_restore(snapshot, record)
+
+
+def spec_of(document: Any, cluster: str, namespace: str) -> UpgradeSpec:
+    """The spec of a call, which has to be about the very cluster that the call names."""
+    spec = parse_spec({"clusterRef": {"name": cluster}, **(document or {})}, namespace=namespace)
+    if spec.cluster != cluster:
+        raise Refused("spec.clusterRef.name", spec.cluster, f"the call is about {cluster}", remedy="name one cluster")
+    return spec
+
+
+def _nothing(snapshot: Snapshot) -> Plan:
+    images = {component: workload.image for component, workload in snapshot.workloads.items()}
+    return Plan(snapshot.cluster, snapshot.namespace, "restore", "", images, images, (), (), (), baseline_of(snapshot))
+
+
+def _refused(plan: Plan) -> Result:
+    reasons = [str(refused) for refused in plan.refusals]
+    remedies = [refused.remedy for refused in plan.refusals]
+    lines = [f"{reason}\n  remedy: {remedy}" for reason, remedy in zip(reasons, remedies, strict=True)]
+    first = plan.refusals[0]
+    return {
+        "failed": True,
+        "changed": False,
+        "msg": "Refused before anything was touched:\n" + "\n".join(lines),
+        "reason": "; ".join(reasons),
+        "remedy": "; ".join(dict.fromkeys(remedies)),
+        "field": first.field,
+        "value": first.value,
+        "refusals": [refused.as_result() for refused in plan.refusals],
+        "plan": plan.to_plain(),
+    }
+
+
+def _check_approval(plan: Plan, approved: str) -> None:
+    if approved and plan.steps and approved not in (plan.hash, plan.hash[:19]):
+        remedy = "look at the new plan, and approve its hash"
+        raise Refused("approved_hash", approved, f"the plan has become {plan.hash}", remedy=remedy)
+
+
+def _diff(plan: Plan, record: Record | None) -> list[Result]:
+    """What the objects of the cluster will look like: images in the custom resource, pods, settings meanwhile."""
+    before = [f"{SPEC_FIELDS[c]}.image: {image}" for c, image in plan.images_from.items()]
+    after = [f"{SPEC_FIELDS[c]}.image: {plan.images_to.get(c, image)}" for c, image in plan.images_from.items()]
+    pods = [step for step in plan.steps if step.pod and not step.done and step.image]
+    known = plan.baseline.pods
+    return [
+        {
+            "before_header": f"StarRocksCluster {plan.namespace}/{plan.cluster} (before)",
+            "after_header": f"StarRocksCluster {plan.namespace}/{plan.cluster} (after)",
+            "before": "\n".join(before + [f"{s.pod}: {known[s.pod].image}" for s in pods if s.pod in known]) + "\n",
+            "after": "\n".join(after + [f"{s.pod}: {s.image}" for s in pods if s.pod in known]) + "\n",
+        }
+    ]
+
+
+VERB = Verb(
+    "starrocks_plan",
+    {
+        "snapshot": {"type": "dict", "required": True},
+        "record": {"type": "dict"},
+        "spec": {"type": "dict", "default": {}},
+        "direction": {"type": "str", "choices": ["upgrade", "rest", "rollback", "restore"], "default": "upgrade"},
+        "approved_hash": {"type": "str", "default": ""},
+    },
+    run,
+)

@@ -1,0 +1,102 @@
+# Copyright (c) 2026, the steady.rollout authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: for the plugins of steady.rollout only; it may change without notice.
+"""The verb of starrocks_report: what happened, as a page, as data and as a summary."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+
+from ansible_collections.steady.rollout.plugins.module_utils._domain.codec import from_plain
+from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Refused
+from ansible_collections.steady.rollout.plugins.module_utils._domain.report.page import render_html
+from ansible_collections.steady.rollout.plugins.module_utils._domain.report.summary import render_text
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks import describe
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.handover import from_text
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.plan import Plan
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.progress import Record, load
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.reporting import build_report
+from ansible_collections.steady.rollout.plugins.module_utils._module.call import Call, Result, Verb
+
+BAD_OUTCOMES = ("failed", "frozen", "rolled-back")
+
+
+def run(call: Call) -> Result:
+    """Build the report, write it, and fail when the run did not reach what was asked for."""
+    plan = from_plain(Plan, call.params["plan"], "plan")
+    text = call.params["progress"]
+    handover = from_text(text, cluster=plan.cluster, namespace=plan.namespace) if text else None
+    record = load(handover.record, cluster=plan.cluster) if handover and handover.record else None
+    about_this_run = bool(handover and handover.acted)
+    report = build_report(plan, record if about_this_run else None, _outcome(call, plan, record), call.clock.stamp())
+    written = [] if call.check_mode or not about_this_run else _write(call.params["dest"], report)
+    result: Result = {
+        "changed": False,
+        "report": report,
+        "files": written,
+        "outcome": report["run"]["outcome"],
+        "rollout": {"type": "report", "lines": [*render_text(report).splitlines(), *(f"report  {f}" for f in written)]},
+    }
+    owed = describe.open_sentences(record)
+    result["rollout"] |= {"open": owed, "resume": describe.resume_sentence(plan.cluster, plan.namespace)}
+    if result["outcome"] in BAD_OUTCOMES and about_this_run:
+        result |= _failure(report)
+    return result
+
+
+def _outcome(call: Call, plan: Plan, record: Record | None) -> str:
+    if call.check_mode and plan.steps:
+        return "planned"
+    return "unchanged" if not plan.steps else "failed"
+
+
+def _failure(report: Result) -> Result:
+    run = report["run"]
+    return {
+        "failed": True,
+        "msg": f"The upgrade ended as {run['outcome']}: {run['reason']}",
+        "reason": run["reason"],
+        "remedy": run["remedy"],
+    }
+
+
+def _write(folder: str, report: Result) -> list[str]:
+    """The report as HTML and JSON, named by cluster and moment; each file appears whole or not at all."""
+    if not folder:
+        return []
+    folder = os.path.abspath(os.path.expanduser(folder))
+    run = report["run"]
+    stamp = re.sub(r"[^0-9TZ]", "", run["startedAt"])
+    name = f"{run['namespace']}-{run['cluster']}-{stamp}-{run['outcome']}"
+    texts = {"html": render_html(report), "json": json.dumps(report, indent=2, sort_keys=True) + "\n"}
+    try:
+        os.makedirs(folder, exist_ok=True)
+        return [_write_file(folder, f"{name}.{ending}", text) for ending, text in texts.items()]
+    except OSError as error:
+        raise Refused(
+            "dest", folder, f"cannot be written: {error.strerror}", remedy="name a writable folder"
+        ) from error
+
+
+def _write_file(folder: str, name: str, text: str) -> str:
+    path = os.path.join(folder, name)
+    with tempfile.NamedTemporaryFile("w", dir=folder, prefix=".", delete=False, encoding="utf-8") as file:
+        file.write(text)
+    os.chmod(file.name, 0o644)
+    os.replace(file.name, path)
+    return path
+
+
+VERB = Verb(
+    "starrocks_report",
+    {
+        "plan": {"type": "dict", "required": True},
+        "progress": {"type": "str", "default": ""},
+        "dest": {"type": "str", "default": ""},
+    },
+    run,
+)

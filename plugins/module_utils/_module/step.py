@@ -1,0 +1,167 @@
+# Copyright (c) 2026, the steady.rollout authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: for the plugins of steady.rollout only; it may change without notice.
+"""The verb of starrocks_step: exactly one step of a plan."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+from uuid import uuid4
+
+from ansible_collections.steady.rollout.plugins.module_utils._domain.codec import from_plain
+from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import LeaseLost, RolloutError
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks import describe
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.handover import Handover
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.plan import Plan, Step
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.settings import SETTINGS
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.spec import UpgradeSpec
+from ansible_collections.steady.rollout.plugins.module_utils._engine.ledger import Ledger
+from ansible_collections.steady.rollout.plugins.module_utils._engine.steps import Executor, Replan, failed
+from ansible_collections.steady.rollout.plugins.module_utils._engine.world import World
+from ansible_collections.steady.rollout.plugins.module_utils._module.call import (
+    CONNECTION,
+    TARGET,
+    Call,
+    Result,
+    Verb,
+)
+from ansible_collections.steady.rollout.plugins.module_utils._module.plan import spec_of
+from ansible_collections.steady.rollout.plugins.module_utils._module.target import Target
+
+
+def run(call: Call) -> Result:
+    """Carry out the step, unless the run has stopped before or the step is done already."""
+    params = call.params
+    plan = from_plain(Plan, params["plan"], "plan")
+    step = plan.step(params["step"])
+    target = Target.of(call)
+    handover = target.handover(params["progress"])
+    if step.done:
+        return _result(plan, step, handover, "unchanged", "", 0.0)
+    if handover.stopped and not (step.kind == "restore" and plan.direction in ("rollback", "restore")):
+        return _result(plan, step, handover, "skipped", "", 0.0)
+    if call.check_mode:
+        return {**_result(plan, step, handover, "done", "not done: check mode", 0.0), "changed": True}
+    return _carry_out(call, target, plan, step, handover)
+
+
+def _carry_out(call: Call, target: Target, plan: Plan, step: Step, handover: Handover) -> Result:
+    began = call.clock.ticks()
+    spec = _spec(call, plan)
+    ledger = Ledger(target.client, handover, call.clock, lease_seconds=call.params["lease_seconds"])
+    if not handover.holder:
+        ledger.take_lease(call.params["holder"] or f"rollout-{uuid4()}", call.say)
+        ledger.reload()
+    with target.frontends(handover) as frontends:
+        world = World(target.client, frontends, ledger.handover, tuple(SETTINGS))
+        executor = Executor(target.client, world, ledger, call.clock, spec, plan, call.say)
+        with world:
+            outcome, notes, error = _attempt(executor, step)
+    after = replace(ledger.handed_over(), workloads=world.handover.workloads)
+    if error is not None:
+        after = _stopped(after, plan, error)
+    elapsed = round(call.clock.ticks() - began, 2)
+    return _result(plan, step, after, outcome, error.reason if error else "; ".join(notes), elapsed, executor.waited)
+
+
+def _attempt(executor: Executor, step: Step) -> tuple[str, list[str], RolloutError | None]:
+    """The step's outcome. A failure is not raised: what happens next is the play's decision, and it has to go on."""
+    try:
+        return "done", executor.run(step), None
+    except Replan as replan:
+        return "replan", [], replan
+    except RolloutError as error:
+        try:
+            failed(executor, step, error)
+        except RolloutError as second:
+            remedy = f"{error.remedy}; the failure could not be recorded: {second.reason}"
+            error = type(second)(error.reason, remedy=remedy) if isinstance(second, LeaseLost) else error
+        return "failed", [], error
+
+
+def _stopped(handover: Handover, plan: Plan, error: RolloutError) -> Handover:
+    if isinstance(error, Replan):
+        return replace(handover, stopped="replan")
+    lost = isinstance(error, LeaseLost)
+    outcome = "failed" if plan.direction in ("rollback", "restore") or lost else handover.outcome
+    return replace(
+        handover,
+        stopped="lost" if lost else "failed",
+        outcome="failed" if outcome == "failed" else handover.outcome,
+        reason=handover.reason or error.reason,
+        remedy=handover.remedy or error.remedy,
+    )
+
+
+def _spec(call: Call, plan: Plan) -> UpgradeSpec:
+    """The request; a restore has none, and needs only the limits' defaults."""
+    if plan.direction == "restore":
+        return UpgradeSpec(plan.cluster, plan.namespace)
+    return spec_of(call.params["spec"], plan.cluster, plan.namespace)
+
+
+def _result(
+    plan: Plan,
+    step: Step,
+    handover: Handover,
+    outcome: str,
+    text: str,
+    elapsed: float,
+    waited: dict[str, float] | None = None,
+) -> Result:
+    rollout: dict[str, Any] = {"type": "info"}
+    if outcome not in ("skipped", "unchanged"):
+        rollout = {
+            "type": "step",
+            "step": describe.place(plan, step),
+            "outcome": outcome,
+            "elapsed": elapsed,
+            "text": text or _waited_text(waited or {}),
+        }
+    if handover.record is not None:
+        rollout |= _open(handover)
+    return {
+        "changed": outcome == "done",
+        "outcome": outcome,
+        "step": step.id,
+        "elapsed": elapsed,
+        "waited": waited or {},
+        "reason": handover.reason,
+        "remedy": handover.remedy,
+        "stopped": handover.stopped,
+        "progress": handover.to_text(),
+        "rollout": rollout,
+    }
+
+
+def _open(handover: Handover) -> Result:
+    journal = (handover.record or {}).get("journal")
+    entries = journal.get("entries") if isinstance(journal, dict) else None
+    sentences = [
+        f"{key} is {entry['quiesced']}, was {entry['baseline']}"
+        for key, entry in (entries or {}).items()
+        if entry["state"] == "open"
+    ]
+    return {"open": sentences, "resume": describe.resume_sentence(handover.cluster, handover.namespace)}
+
+
+def _waited_text(waited: dict[str, float]) -> str:
+    return ", ".join(f"{what} {seconds:.1f} s" for what, seconds in waited.items() if seconds >= 0.1)
+
+
+VERB = Verb(
+    "starrocks_step",
+    {
+        **CONNECTION,
+        **TARGET,
+        "plan": {"type": "dict", "required": True},
+        "step": {"type": "str", "required": True},
+        "spec": {"type": "dict", "default": {}},
+        "progress": {"type": "str", "default": ""},
+        "holder": {"type": "str", "default": ""},
+        "lease_seconds": {"type": "int", "default": 30},
+    },
+    run,
+)

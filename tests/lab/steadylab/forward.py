@@ -1,0 +1,171 @@
+# Copyright (c) 2026, the steady.rollout authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Port-forwards to FE pods reach the simulator: `python -m steadylab.forward` keeps kwok's PortForward objects right.
+
+The simulator has one loopback listener for each FE pod and tells its port in GET /state. kwok looks a pod's port up in
+the PortForward of the pod's name. This program watches the FE pods and writes those objects; a listener keeps its port
+for as long as its cluster lives, so an object once written stays right through restarts of its pod.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import urllib3
+
+from steadylab.kube import Api, ApiError, Object
+
+LOG: Final = logging.getLogger("steadylab.forward")
+QUERY_PORT: Final = 9030
+FE_SELECTOR: Final = "app.kubernetes.io/component=fe"
+# How often the simulator is asked for a listener that it has not opened yet: it has no way to be watched.
+RETRY_SECONDS: Final = 0.1
+
+
+class ControlError(Exception):
+    """The simulator's control does not answer, or refuses."""
+
+
+class Control:
+    """The simulator's control interface, found through `control.json` in its directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self._file = directory / "control.json"
+        self._http = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(connect=5, read=30))
+
+    def call(self, method: str, path: str, body: object = None) -> Object:
+        """One request; the decoded answer.
+
+        :raises ControlError: the simulator is not there, or refuses.
+        """
+        try:
+            url = json.loads(self._file.read_text())["url"]
+            answer = self._http.request(method, url + path, body=None if body is None else json.dumps(body).encode())
+        except (OSError, ValueError, urllib3.exceptions.HTTPError) as error:
+            raise ControlError(f"the simulator does not answer: {error}") from error
+        if answer.status >= 300:
+            raise ControlError(f"{method} {path}: {answer.status} {answer.data.decode(errors='replace')}")
+        content: Object = json.loads(answer.data)
+        return content
+
+
+def listener_port(state: Object, namespace: str, pod: str) -> int | None:
+    """The loopback port of an FE pod's listener in the simulator's state, or None if it has none yet."""
+    for key, cluster in state["clusters"].items():
+        if key.partition("/")[0] == namespace and pod in cluster["frontends"]:
+            port: int | None = cluster["frontends"][pod]["port"]
+            return port
+    return None
+
+
+def port_forward(namespace: str, pod: str, port: int) -> Object:
+    """The object by which kwok forwards the pod's query port."""
+    return {
+        "apiVersion": "kwok.x-k8s.io/v1alpha1",
+        "kind": "PortForward",
+        "metadata": {"name": pod, "namespace": namespace},
+        "spec": {"forwards": [{"ports": [QUERY_PORT], "target": {"address": "127.0.0.1", "port": port}}]},
+    }
+
+
+class Forwarder:
+    """Follows FE pods and writes their PortForward objects."""
+
+    def __init__(self, api: Api, control: Control) -> None:
+        self._api = api
+        self._control = control
+        self._written: dict[tuple[str, str], int] = {}
+        self._waiting: set[tuple[str, str]] = set()
+        self._wake = threading.Condition()
+
+    def saw(self, pod: Object) -> None:
+        """A pod appeared or changed: check its forward soon."""
+        with self._wake:
+            self._waiting.add((pod["metadata"]["namespace"], pod["metadata"]["name"]))
+            self._wake.notify()
+
+    def gone(self, pod: Object) -> None:
+        """A pod is gone. Its forward stays for a pod of that name that comes again, but is checked anew then."""
+        key = (pod["metadata"]["namespace"], pod["metadata"]["name"])
+        with self._wake:
+            self._waiting.discard(key)
+            self._written.pop(key, None)
+
+    def write_for_ever(self) -> None:
+        """Write what is missing, as pods are seen and as the simulator opens their listeners."""
+        while True:
+            with self._wake:
+                self._wake.wait_for(lambda: self._waiting)
+                keys = list(self._waiting)
+            if not self._write(keys):
+                with self._wake:
+                    self._wake.wait(RETRY_SECONDS)
+
+    def _write(self, keys: Sequence[tuple[str, str]]) -> bool:
+        """Write the forwards of these pods where their ports are known; whether all were."""
+        try:
+            state = self._control.call("GET", "/state")
+            return all([self._write_one(state, key) for key in keys])
+        except (ControlError, ApiError, urllib3.exceptions.HTTPError) as error:
+            LOG.warning("%s", error)
+            return False
+
+    def _write_one(self, state: Object, key: tuple[str, str]) -> bool:
+        port = listener_port(state, *key)
+        if port is None:
+            return False
+        if self._written.get(key) != port:
+            self._api.apply(port_forward(*key, port))
+            LOG.info("%s/%s:%d is 127.0.0.1:%d", *key, QUERY_PORT, port)
+            self._written[key] = port
+        with self._wake:
+            self._waiting.discard(key)
+        return True
+
+    def follow(self) -> None:
+        """Watch FE pods for ever."""
+        stop = threading.Event()
+        while True:
+            try:
+                self._follow()
+            except (ApiError, urllib3.exceptions.HTTPError) as error:
+                LOG.warning("watch of pods ended: %s", error)
+                stop.wait(1)
+
+    def _follow(self) -> None:
+        listed = self._api.list("Pod", selector=FE_SELECTOR)
+        for pod in listed["items"]:
+            self.saw(pod)
+        version = listed["metadata"]["resourceVersion"]
+        while True:
+            for kind, pod in self._api.watch("Pod", version, selector=FE_SELECTOR):
+                version = pod["metadata"]["resourceVersion"]
+                if kind == "DELETED":
+                    self.gone(pod)
+                elif kind != "BOOKMARK":
+                    self.saw(pod)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run until killed."""
+    parser = argparse.ArgumentParser(prog="python -m steadylab.forward", description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--kubeconfig", required=True)
+    parser.add_argument("--dir", type=Path, required=True, help="the simulator's directory, with control.json")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    forwarder = Forwarder(Api(options.kubeconfig), Control(options.dir))
+    threading.Thread(target=forwarder.follow, daemon=True).start()
+    forwarder.write_for_ever()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

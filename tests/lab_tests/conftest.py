@@ -1,0 +1,59 @@
+# Copyright (c) 2026, the steady.rollout authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Labs for the tests of the lab itself."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from steadylab import Lab, paths
+
+_COUNTER = itertools.count(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def lab_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A state directory of this test run; whatever a test leaves running there is ended, and counts as a failure."""
+    home = tmp_path_factory.mktemp("labs")
+    before = os.environ.get("STEADY_LAB_HOME")
+    os.environ["STEADY_LAB_HOME"] = str(home)
+    yield home
+    left = Lab.all()
+    for lab in left:
+        lab.down()
+    if before is None:
+        del os.environ["STEADY_LAB_HOME"]
+    else:
+        os.environ["STEADY_LAB_HOME"] = before
+    assert not left, f"tests left labs behind: {[lab.name for lab in left]}"
+
+
+@pytest.fixture(scope="session")
+def shared_lab(lab_home: Path) -> Iterator[Lab]:
+    """One empty plane for all tests that bring a namespace of their own."""
+    with Lab.up("shared", None, ready_seconds=0.2, audit=True) as lab:
+        yield lab
+
+
+@pytest.fixture
+def namespace(shared_lab: Lab) -> Iterator[str]:
+    """A fresh namespace in the shared lab."""
+    name = f"test-{next(_COUNTER)}"
+    manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+    shared_lab.setup_api.apply(manifest)
+    yield name
+    shared_lab.remove_namespace(name)
+
+
+def run_command(name: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run `up`, `down` or `status` as a person would."""
+    command = [sys.executable, str(paths.LAB_SOURCE / name), *arguments]
+    env = {**os.environ, **environment}
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=env)

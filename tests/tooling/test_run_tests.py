@@ -1,0 +1,80 @@
+# Copyright (c) 2026, the steady.rollout authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""tools/run_tests.py: the counts and the exit status, above all for tests that did not run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import run_tests
+
+REPORT = """<testsuites><testsuite>
+<testcase classname="tests.unit.test_a" name="test_good"/>
+<testcase classname="tests.unit.test_a" name="test_bad"><failure message="no"/></testcase>
+<testcase classname="tests.unit.test_a" name="test_broken"><error message="no"/></testcase>
+<testcase classname="tests.unit.test_a" name="test_left[out]"><skipped message="no IPv6"/></testcase>
+</testsuite></testsuites>"""
+
+
+@pytest.fixture
+def allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The list of tests that may be skipped, empty at first."""
+    path = tmp_path / "allowed-skips.txt"
+    path.touch()
+    monkeypatch.setattr(run_tests, "ALLOWED_SKIPS", path)
+    return path
+
+
+def tally_of(tmp_path: Path) -> run_tests.Tally:
+    """The tally of the report above."""
+    tally = run_tests.Tally()
+    report = tmp_path / "report.xml"
+    report.write_text(REPORT)
+    run_tests.read_report(report, tally)
+    return tally
+
+
+@pytest.mark.usefixtures("allowed")
+def test_a_skip_that_nobody_allowed_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tally = tally_of(tmp_path)
+    assert (tally.passed, tally.failed) == (1, 2)
+    run_tests.report_skips(tally)
+    assert tally.failed == 3
+    assert "tests.unit.test_a::test_left[out]: no IPv6" in capsys.readouterr().out
+
+
+def test_an_allowed_skip_is_counted_and_passes(tmp_path: Path, allowed: Path) -> None:
+    allowed.write_text("# comment\ntests.unit.test_a::test_left* | needs IPv6, which some machines lack\n")
+    tally = tally_of(tmp_path)
+    run_tests.report_skips(tally)
+    assert (tally.passed, tally.failed, tally.allowed) == (1, 2, 1)
+    assert tally.summary().startswith("1 passed, 2 failed, 1 skipped in ")
+
+
+def test_an_allowance_without_a_reason_is_refused(allowed: Path) -> None:
+    allowed.write_text("tests.unit.test_a::*\n")
+    with pytest.raises(ValueError, match="gives no reason"):
+        run_tests.allowed_skips()
+
+
+def test_no_tests_at_all_is_a_failure() -> None:
+    tally = run_tests.Tally()
+    run_tests.pytest(tally, "unit tests", [])
+    assert tally.failures == ["unit tests: there are no tests"]
+
+
+def test_a_pytest_that_dies_without_a_report_is_a_failure(tmp_path: Path) -> None:
+    tally = run_tests.Tally()
+    run_tests.pytest(tally, "unit tests", ["absent"], python=Path("/bin/false"))
+    assert tally.failures == ["unit tests: pytest ended with status 1"]
+
+
+def test_an_interrupted_run_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted(_tally: run_tests.Tally) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(run_tests.SUITES, "fast", (interrupted,))
+    assert run_tests.main(["fast"]) == 130
+    assert capsys.readouterr().out.splitlines()[-1].startswith("0 passed, 0 failed in ")

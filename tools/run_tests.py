@@ -1,0 +1,229 @@
+#!/usr/bin/env python3
+# Copyright (c) 2026, the steady.rollout authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run the suites of tests; say what runs now and since when; end with one line that counts.
+
+``all`` is every check; ``fast`` needs no lab; ``compat`` uses the oldest supported versions; ``crash`` is the full
+matrix of kills. A test that was skipped proves nothing, so it fails the run unless tests/allowed-skips.txt names it
+with a reason.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import lint
+from checkout import ROOT, VENV, cache_home, environment
+
+FAST = ("unit", "tooling")
+SCENARIOS = "scenarios"
+MOLECULE = ROOT / "extensions" / "molecule"
+ALLOWED_SKIPS = ROOT / "tests" / "allowed-skips.txt"
+
+
+@dataclass
+class Tally:
+    """What the suites that ran so far came to."""
+
+    passed: int = 0
+    failed: int = 0
+    allowed: int = 0
+    skipped: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    started: float = field(default_factory=time.monotonic)
+
+    def elapsed(self) -> str:
+        """Minutes and seconds since the start."""
+        minutes, seconds = divmod(int(time.monotonic() - self.started), 60)
+        return f"{minutes:02d}:{seconds:02d}"
+
+    def say(self, text: str) -> None:
+        """Print what happens now."""
+        print(f"\n== {self.elapsed()}  {text}", flush=True)
+
+    def count(self, name: str, passed: bool) -> None:
+        """Count one check that is no pytest test."""
+        self.passed += passed
+        self.failed += not passed
+        if not passed:
+            self.failures.append(name)
+
+    def summary(self) -> str:
+        """The last line: counts as pytest gives them, for people and for CI."""
+        skipped = f", {self.allowed + len(self.skipped)} skipped" if self.allowed or self.skipped else ""
+        return f"{self.passed} passed, {self.failed} failed{skipped} in {time.monotonic() - self.started:.0f}s"
+
+
+def allowed_skips() -> dict[str, str]:
+    """Patterns of tests that may be skipped, each with its reason; a line without a reason is refused."""
+    allowed = {}
+    for line in ALLOWED_SKIPS.read_text().splitlines() if ALLOWED_SKIPS.exists() else []:
+        if line.strip() and not line.startswith("#"):
+            pattern, bar, reason = (part.strip() for part in line.partition("|"))
+            if not bar or not reason:
+                raise ValueError(f"{ALLOWED_SKIPS.name}: {line!r} gives no reason; write: pattern | reason")
+            allowed[pattern] = reason
+    return allowed
+
+
+def read_report(report: Path, tally: Tally) -> None:
+    """Add a JUnit report of pytest to the tally."""
+    allowed = allowed_skips()
+    for case in ET.parse(report).getroot().iter("testcase"):
+        name = f"{case.get('classname')}::{case.get('name')}"
+        skip = case.find("skipped")
+        if case.find("failure") is not None or case.find("error") is not None:
+            tally.count(name, passed=False)
+        elif skip is None:
+            tally.count(name, passed=True)
+        elif any(fnmatch.fnmatchcase(name, pattern) for pattern in allowed):
+            tally.allowed += 1
+        else:
+            tally.skipped.append(f"{name}: {skip.get('message')}")
+
+
+def with_tests(folders: list[Path]) -> list[str]:
+    """Those of the folders that hold tests, relative to the root."""
+    return [str(folder.relative_to(ROOT)) for folder in folders if any(folder.rglob("test_*.py"))]
+
+
+def lab_folders() -> list[str]:
+    """Every folder below tests/ that needs the lab, so that no test is left out; whole upgrades come last."""
+    others = sorted(
+        path for path in (ROOT / "tests").iterdir() if path.is_dir() and path.name not in (*FAST, SCENARIOS)
+    )
+    return with_tests(others)
+
+
+def pytest(tally: Tally, name: str, paths: list[str], *options: str, python: Path | None = None, **more: str) -> None:
+    """Run pytest on the paths and add its outcome; no tests at all is a failure too."""
+    if not paths:
+        tally.say(f"{name}: no tests")
+        return tally.count(f"{name}: there are no tests", passed=False)
+    tally.say(f"{name}: {' '.join(paths)}")
+    with tempfile.TemporaryDirectory(prefix="steady-tests-") as scratch:
+        report = Path(scratch, "report.xml")
+        command = [python or sys.executable, "-m", "pytest", *options, f"--junit-xml={report}", *paths]
+        status = subprocess.run(
+            command, cwd=ROOT, env=environment(**more), stdin=subprocess.DEVNULL, check=False
+        ).returncode
+        before = tally.failed
+        if report.exists():
+            read_report(report, tally)
+    if status and tally.failed == before:
+        tally.count(f"{name}: pytest ended with status {status}", passed=False)
+    return None
+
+
+def lint_suite(tally: Tally) -> None:
+    """Every step of `make lint` counts as a test."""
+    tally.say("lint")
+    for result in lint.run_all([]):
+        tally.count(f"lint: {result.step.name}", result.passed)
+
+
+def fast_suite(tally: Tally) -> None:
+    """What needs no lab, on two cores."""
+    pytest(tally, "unit tests", with_tests([ROOT / "tests" / name for name in FAST]), "-q", "-n", "2")
+
+
+def compat_suite(tally: Tally) -> None:
+    """The unit tests on the oldest ansible-core and Kubernetes client that the collection supports."""
+    tally.say("oldest supported versions: .venv-min")
+    if subprocess.run([sys.executable, "-I", "tools/bootstrap.py", "compat"], cwd=ROOT, check=False).returncode:
+        return tally.count("compat: .venv-min could not be made", passed=False)
+    python = ROOT / ".venv-min" / "bin" / "python"
+    paths = with_tests([ROOT / "tests" / "unit", ROOT / "tests" / "modules"])
+    return pytest(tally, "oldest supported versions", paths, "-q", "-n", "2", python=python)
+
+
+def build_lab(tally: Tally) -> bool:
+    """Build the lab's control plane, or find it in the cache."""
+    tally.say("lab: build, or take from the cache")
+    command = [sys.executable, "-m", "steadylab.build"]
+    variables = environment(PYTHONPATH=ROOT / "tests" / "lab")
+    built = subprocess.run(command, cwd=ROOT, env=variables, stdout=subprocess.DEVNULL, check=False).returncode == 0
+    tally.count("lab: build", built)
+    return built
+
+
+def lab_suite(tally: Tally) -> None:
+    """What needs the lab: its own tests, the modules on the wire, whole upgrades, the molecule scenarios."""
+    if not build_lab(tally):
+        return
+    pytest(tally, "lab tests", lab_folders(), "-v")
+    pytest(tally, "whole upgrades", with_tests([ROOT / "tests" / SCENARIOS]), "-v")
+    molecule_suite(tally)
+
+
+def molecule_suite(tally: Tally) -> None:
+    """Every molecule scenario, one by one, so that each counts."""
+    scenarios = sorted(path.parent.name for path in MOLECULE.glob("*/molecule.yml"))
+    if not scenarios:
+        tally.count("molecule: there are no scenarios", passed=False)
+    for scenario in scenarios:
+        tally.say(f"molecule scenario: {scenario}")
+        with tempfile.TemporaryDirectory(prefix="steady-molecule-") as home:
+            # The home is set aside for what molecule installs; the lab's build must still be found.
+            variables = environment(ANSIBLE_HOME=home, XDG_CACHE_HOME=cache_home())
+            command = [str(VENV / "bin" / "molecule"), "test", "--scenario-name", scenario]
+            status = subprocess.run(command, cwd=ROOT, env=variables, stdin=subprocess.DEVNULL, check=False).returncode
+        tally.count(f"molecule: {scenario}", status == 0)
+
+
+def crash_suite(tally: Tally) -> None:
+    """The full matrix of kills; the tests keep what is done and go on from there."""
+    if build_lab(tally):
+        paths = with_tests([ROOT / "tests" / SCENARIOS])
+        pytest(tally, "crash matrix", paths, "-v", "-s", "-m", "crash", STEADY_CRASH_MATRIX="full")
+
+
+SUITES: dict[str, tuple[Callable[[Tally], None], ...]] = {
+    "all": (lint_suite, fast_suite, compat_suite, lab_suite),
+    "fast": (fast_suite,),
+    "compat": (compat_suite,),
+    "crash": (crash_suite,),
+}
+
+
+def report_skips(tally: Tally) -> None:
+    """A skip without permission is a failure, with the reason the test gave."""
+    for skip in tally.skipped:
+        print(f"skipped, which counts as missing: {skip}")
+    if tally.skipped:
+        tally.count(
+            f"{len(tally.skipped)} tests were skipped and tests/allowed-skips.txt does not allow it", passed=False
+        )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run what was asked for; 0 only if all of it passed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("suite", choices=sorted(SUITES))
+    tally = Tally()
+    interrupted = False
+    try:
+        for suite in SUITES[parser.parse_args(arguments).suite]:
+            suite(tally)
+    except KeyboardInterrupt:
+        interrupted = True
+    report_skips(tally)
+    tally.say("interrupted" if interrupted else "done")
+    for failure in tally.failures:
+        print(f"FAILED {failure}")
+    print(tally.summary(), flush=True)
+    return 130 if interrupted else int(tally.failed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
