@@ -12,11 +12,13 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from ansible import constants
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.steady.rollout.plugins.module_utils._domain.report import console
 from ansible_collections.steady.rollout.plugins.module_utils._kube.options import secrets_of
 from ansible_collections.steady.rollout.plugins.module_utils._module.call import Call, Verb, perform
 
@@ -42,6 +44,7 @@ class VerbAction(ActionBase):
         if not self._task.diff:
             outcome.pop("diff", None)
         # A module's own scrubbing of secrets is not between us and the callback.
+        self._tell_other_callbacks(outcome.get("rollout") or {})
         scrubbed: dict[str, Any] = remove_values(outcome, secrets_of(params))
         return {**result, **scrubbed}
 
@@ -52,6 +55,13 @@ class VerbAction(ActionBase):
             raise AnsibleActionFail(f"{self.VERB.name}: " + "; ".join(validation.error_messages))
         parameters: dict[str, Any] = validation.validated_parameters
         return parameters
+
+    def _tell_other_callbacks(self, rollout: dict[str, Any]) -> None:
+        """Our own callback renders the key `rollout`; any other one would leave the screen empty."""
+        if constants.config.get_config_value("DEFAULT_STDOUT_CALLBACK") == "steady.rollout.rollout":
+            return
+        for line in console.plain([*console.header(rollout), *console.lines(rollout)]):
+            self._display.display(line)
 
     def _say(self, line: str) -> None:
         """A live line; Display hands it from this worker to the main process, which writes it at once."""

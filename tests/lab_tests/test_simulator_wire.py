@@ -186,6 +186,20 @@ def test_unknown_proc_path(cluster: Harness) -> None:
     assert _error(caught) == (5001, "Proc path '/no_such_path' doesn't exist")
 
 
+def test_running_schema_changes_show_under_jobs() -> None:
+    """docs/en/deployment/manage_deployment/downgrade.md: SHOW PROC '/jobs/<db>/schema_change'."""
+    with harness.start(schema_changes=1) as cluster:
+        (database,) = cluster.query(LEADER, "SHOW PROC '/jobs'")
+        types = {
+            row["JobType"]: row["Running"] for row in cluster.query(LEADER, f"SHOW PROC '/jobs/{database['DbId']}'")
+        }
+        assert types["schema_change"] == "1"
+        (job,) = cluster.query(LEADER, f"SHOW PROC '/jobs/{database['DbId']}/schema_change'")
+        assert (job["TableName"], job["State"]) == ("orders", "RUNNING")
+        cluster.options(schema_changes=0)
+        assert cluster.query(LEADER, f"SHOW PROC '/jobs/{database['DbId']}/schema_change'") == []
+
+
 # Nodes.
 
 

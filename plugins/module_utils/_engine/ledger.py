@@ -10,6 +10,7 @@ fails there, before its next act, because acts follow the write of their intent.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -46,6 +47,7 @@ class Ledger:
         self._seconds = lease_seconds
         self.handover = handover
         self._store = RecordStore(client, handover.namespace, target_name(handover.cluster), LABELS)
+        self._parent = os.getppid()
         self._record = load(handover.record, cluster=handover.cluster) if handover.record else None
 
     @property
@@ -137,7 +139,12 @@ class Ledger:
                     return
 
     def renew(self) -> None:
-        """Renew the lease when a third of its time is over; LeaseLost when it is no longer ours."""
+        """Renew the lease when a third of its time is over; LeaseLost when it is no longer ours.
+
+        A worker outlives a playbook that was killed with SIGKILL. It stops here, so that killing a run ends it.
+        """
+        if os.getppid() != self._parent:
+            raise LeaseLost("the playbook of this step is gone", remedy="run it again: it continues from the record")
         handover = self.handover
         if not handover.holder:
             raise LeaseLost("this run holds no lease", remedy="start the run again")

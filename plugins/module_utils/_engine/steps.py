@@ -86,8 +86,19 @@ class Executor:
             "transfer-leader": self._transfer,
             "restore": self._restore,
         }
+        self.world.on_leader = lambda before, now: self._note_leader(step, before, now)
         self.world.on_pod = lambda before, after: self._note_pod(step, before, after)
         return actions[step.kind](step)
+
+    def _note_leader(self, step: Step, before: str | None, now: str) -> None:
+        """An event when the leader is another one than any step saw before."""
+        if self.ledger.present is None:
+            return
+        seen = [event for event in self.ledger.record.events if event.kind == "leader"]
+        known = before or (seen[-1].subject if seen else None)
+        if known != now:
+            text = f"leader moved from {known} to {now}" if known else f"{now} leads"
+            self.ledger.event("leader", text, step=step.id, subject=now, **({"from": known} if known else {}))
 
     def _note_pod(self, step: Step, before: Pod | None, after: Pod | None) -> None:
         """Events for the timeline: what the watch shows of any pod of the cluster."""
@@ -242,8 +253,11 @@ class Executor:
         """Write down what is about to be touched, and that repair may get its old limit once the pod is back."""
         record = self.ledger.record.with_touched(step.pod)
         window = step.id if settings.REPAIR_LIMIT in record.journal.open_keys else ""
-        phase = "rolling-back" if step.kind == "rollback-pod" else record.phase
-        self.ledger.change(replace(record, journal=replace(record.journal, window=window), phase=phase))
+        back = step.kind == "rollback-pod"
+        if back and record.phase != "rolling-back":
+            self.ledger.event("rollback", f"rolling back: {record.reason}", step=step.id)
+            record = replace(self.ledger.record.with_touched(step.pod), phase="rolling-back")
+        self.ledger.change(replace(record, journal=replace(record.journal, window=window)))
         self._start(step)
         self.ledger.write()
 
@@ -379,7 +393,6 @@ class Executor:
         if leader == step.pod:
             self._done(step)
             return [f"{step.pod} is the leader already"]
-        self.ledger.event("leader", f"leader moves from {leader} to {step.pod}", step=step.id, subject=step.pod)
         self.ledger.write()
         if leader is None:
             raise StepFailed("there is no leader to transfer", remedy="wait for an election, then run again")

@@ -24,6 +24,8 @@ from ansible_collections.steady.rollout.plugins.module_utils._engine.ledger impo
 from ansible_collections.steady.rollout.plugins.module_utils._engine.world import World
 
 HEARTBEAT_SECONDS = 20.0
+# What is over sooner is told by the step's own line.
+QUIET_SECONDS = 1.0
 FIRST_POLL_SECONDS = 0.1
 LAST_POLL_SECONDS = 5.0
 LAST_TABLET_POLL_SECONDS = 30.0
@@ -99,7 +101,7 @@ class Waiter:
             if refusal is None and (limits is None or passes.enough(limits, now)):
                 self.waited[what] = round(self.waited.get(what, 0.0) + now - began, 2)
                 return
-            self._fail_on_cause(watch_pod, now)
+            self._fail_on_cause(watch_pod, target(), now)
             if now - began >= deadline:
                 raise self._too_late(what, refusal, now - began)
             self._tell(what, refusal, now - began)
@@ -135,9 +137,11 @@ class Waiter:
             record = record.with_answer(gate.__name__, self.step, at, None)
         self.ledger.change(record)
 
-    def _fail_on_cause(self, watch_pod: str, now: float) -> None:
+    def _fail_on_cause(self, watch_pod: str, target: Target, now: float) -> None:
+        """Judge what keeps the new pod from coming up; what the old one suffers from is why it is replaced."""
         pod = self.world.pods.get(watch_pod)
-        cause = causes.find(pod) if pod is not None else None
+        new = pod is not None and pod.uid != target.old_uid and pod.image == target.image
+        cause = causes.find(pod) if pod is not None and new else None
         if cause is None:
             self._first_seen.clear()
             return
@@ -145,8 +149,7 @@ class Waiter:
         judgement = causes.judge(cause, now - first, self.rules)
         if judgement.fatal:
             raise StepFailed(cause.text, remedy=f"cause {cause.name}: look at the image, its tag and the pod's events")
-        left = "" if judgement.remaining is None else f"; given up in {judgement.remaining:.0f} s"
-        self._once(f"cause {cause.name}", f"{cause.text}{left}", now)
+        self._once(f"cause {cause.name}", f"{cause.text}{judgement.patience}", now)
 
     def _too_late(self, what: str, refusal: Refusal | None, seconds: float) -> StepFailed:
         seen = str(refusal) if refusal else "the gates passed, but not often or long enough"
@@ -156,9 +159,11 @@ class Waiter:
         )
 
     def _tell(self, what: str, refusal: Refusal | None, seconds: float) -> None:
+        if seconds < QUIET_SECONDS:
+            return
         text = str(refusal) if refusal else "settling"
-        now = self.clock.ticks()
-        self._once(refusal.gate if refusal else "settling", f"waits for {what}, {seconds:.0f} s: {text}", now)
+        topic = refusal.gate if refusal else "settling"
+        self._once(topic, f"{seconds:.0f} s, waits for {what}: {text}", self.clock.ticks())
 
     def _once(self, topic: str, line: str, now: float) -> None:
         """Say a line when its topic is new, and again only after a while."""
@@ -169,7 +174,11 @@ class Waiter:
 
     def _sleep(self, poll: Poll | None, now: float, end: float, limits: GateLimits | None, passes: Passes) -> None:
         """Until a pod changes, or the next thing is due."""
-        moments = [end, now + HEARTBEAT_SECONDS, now + self.ledger.renewal_due + 0.01]
+        moments = [
+            end,
+            now + (QUIET_SECONDS if not self._told else HEARTBEAT_SECONDS),
+            now + self.ledger.renewal_due + 0.01,
+        ]
         if poll is not None:
             moments.append(poll.due)
         if limits is not None and passes.count >= limits.consecutive_passes:

@@ -36,6 +36,7 @@ class World:
     pods: dict[str, Pod] = field(default_factory=dict)
     pods_error: str = "the pods have not been listed yet"
     feed: Feed | None = None
+    on_leader: Callable[[str | None, str], None] | None = None
     on_pod: Callable[[Pod | None, Pod | None], None] | None = None
 
     def __enter__(self) -> World:
@@ -101,6 +102,7 @@ class World:
         """Ask the FEs; what is not asked for keeps nothing of an older answer."""
         keys = self.keys if settings else ()
         names = [pod.name for pod in self.pods.values() if pod.component == "fe" and pod.ready and not pod.deleting]
+        before = self.view.leader
         self.view = observe(
             self.frontends,
             sorted(names),
@@ -110,6 +112,12 @@ class World:
             compute_nodes="cn" in self.handover.workloads,
             tablets=tablets and self.handover.mode != "shared_data",
         )
+        leader = self.view.leader
+        if leader is None:
+            # Whoever led before is asked first next time, and a change of leader is told from it.
+            self.view = replace(self.view, leader=before)
+        elif leader != before and self.on_leader is not None:
+            self.on_leader(before, leader)
 
     def snapshot(self) -> Snapshot:
         """The world at this moment, frozen."""

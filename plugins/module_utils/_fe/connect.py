@@ -287,8 +287,8 @@ def in_parallel(jobs: Mapping[str, Callable[[], Result]]) -> dict[str, Result | 
 
     An entry is what the job returned or the domain error that it raised; any other exception is raised here.
     """
-    if not jobs:
-        return {}
+    if len(jobs) < 2:
+        return {name: _outcome(job) for name, job in jobs.items()}
     with ThreadPoolExecutor(len(jobs), thread_name_prefix="fe") as pool:
         futures = {name: pool.submit(_outcome, job) for name, job in jobs.items()}
         return {name: future.result() for name, future in futures.items()}

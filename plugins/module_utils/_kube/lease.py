@@ -216,9 +216,9 @@ def _text(moment: datetime) -> str:
 
 
 def _time(text: str) -> datetime | None:
-    if not text:
-        return None
+    """The moment, or None for a text that is none or that names no time zone."""
     try:
-        return datetime.fromisoformat(text.replace("Z", "+00:00"))
+        moment = datetime.fromisoformat(text)
     except ValueError:
         return None
+    return moment if moment.tzinfo else None

@@ -6,16 +6,28 @@
 from __future__ import annotations
 
 import atexit
+import os
 import signal
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible.plugins.loader import callback_loader
-from ansible_collections.steady.rollout.plugins.callback import rollout
+
 from ansible_collections.steady.rollout.plugins.callback.rollout import CallbackModule
 
+# The defaults of Ansible's documentation fragments `default_callback` and `result_format_callback`.
+OPTIONS = {
+    "check_mode_markers": False,
+    "display_failed_stderr": False,
+    "display_ok_hosts": True,
+    "display_skipped_hosts": True,
+    "pretty_results": None,
+    "result_format": "json",
+    "show_custom_stats": False,
+    "show_per_host_start": False,
+    "show_task_path_on_failure": False,
+}
 RUN = {"cluster": "prod", "from": "3.3.1", "to": "3.3.2", "id": "r1"}
 STEP = {
     "type": "step",
@@ -55,10 +67,10 @@ def _signals_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def _callback(verbosity: int = 0) -> tuple[CallbackModule, list[str]]:
-    callback = callback_loader.get("steady.rollout.rollout")
-    callback.set_options()
+    callback = CallbackModule()
+    callback._plugin_options = dict(OPTIONS)
     display = _Display(verbosity)
-    callback._display = display
+    callback._display = display  # type: ignore[assignment]  # only what the callback calls
     callback._play = SimpleNamespace(strategy="linear")
     callback._unicode = True
     return callback, display.lines
@@ -206,7 +218,7 @@ def test_an_ignored_signal_stays_ignored() -> None:
 def test_a_worker_process_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     callback, _lines = _callback()
     callback.v2_runner_on_ok(_result({"rollout": STEP}))
-    monkeypatch.setattr(rollout.os, "getpid", lambda: -1)
+    monkeypatch.setattr(os, "getpid", lambda: -1)
     assert callback._farewell() == []
 
 

@@ -111,6 +111,9 @@ def failure(result: Mapping[str, Any], task: str) -> list[Line]:
     rollout = _map(result.get("rollout"))
     step = _map(rollout.get("step"))
     message = one_line(result.get("msg") or "")
+    reason = one_line(result.get("reason") or "")
+    if reason and reason in message:
+        message = ""
     first = (
         _step({**rollout, "outcome": "failed", "text": ""}, step) if step else Line(f"✕ {one_line(task)}", "bad", "✕")
     )

@@ -59,6 +59,7 @@ LEGEND = (
     ("failed", "failing"),
     ("off", "settings switched off"),
     ("window", "repair window open"),
+    ("again", "set again after an FE restart"),
     ("wait", "gate waited, then passed"),
     ("refused", "gate refused to the end"),
 )
@@ -386,6 +387,8 @@ def draw(report: Report, timeline: Timeline) -> str:
 def swatch(state: str) -> str:
     """Return a small sample of a state for the legend."""
     inner = f'<rect x="1" y="2" width="26" height="10" rx="2" class="{state}"/>'
+    if state == "again":
+        inner = '<path d="M14 11l5 -7h-10z" class="again"/>'
     if state == "down":
         inner += '<path d="M1 7H27" class="down-line"/>'
     if state == "wait":

@@ -123,7 +123,8 @@ def conflict_sentence(setting: Setting) -> str:
     """Return what someone else changed meanwhile."""
     now = _by_value(setting.final) or "unknown"
     note = f" {sentence(setting.note)}" if setting.note else ""
-    return f"{one_line(setting.key)}: changed by someone else, so left alone (now {now}; before {one_line(setting.baseline)}).{note}"
+    values = f"now {now}; before {one_line(setting.baseline)}"
+    return f"{one_line(setting.key)}: changed by someone else, so left alone ({values}).{note}"
 
 
 def left(report: Report) -> list[str]:

@@ -32,6 +32,8 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.report.text
 )
 from ansible_collections.steady.rollout.plugins.module_utils._domain.report.timeline import read_timeline
 
+# A head is its text, or a pair of text and the class of its column.
+_Heads = Sequence[str | tuple[str, str]]
 _LONG_TABLE = 15
 _SIGNS = {
     "ok": '<circle cx="14" cy="14" r="12"/><path d="M8.5 14.5l4 4 7-8.5"/>',
@@ -80,8 +82,8 @@ def _list(items: Sequence[str]) -> str:
     return "<ul>" + "".join(f"<li>{escape(item)}</li>" for item in items) + "</ul>"
 
 
-def _table(heads: Sequence[str | tuple[str, str]], rows: Iterable[Sequence[str]], caption: str) -> str:
-    """Return a table; a head may be a pair of text and the class of its column. Cells are HTML already."""
+def _table(heads: _Heads, rows: Iterable[Sequence[str]], caption: str) -> str:
+    """Return a table; its cells are HTML already."""
     columns = [(head, "") if isinstance(head, str) else head for head in heads]
     top = "".join(f'<th scope="col"{_class(kind)}>{escape(text)}</th>' for text, kind in columns)
     body = "".join(
@@ -181,11 +183,17 @@ def _gates_tile(report: Report) -> str:
     )
 
 
+def _duration_tile(report: Report) -> str:
+    estimate = duration(report.estimate)
+    if report.run.outcome == "planned":
+        return _tile("Duration", estimate, f"planned for {count(len(report.plan), 'step')}")
+    done = count(sum(step.state == "done" for step in report.steps), "step")
+    planned = f"planned {estimate}" if report.estimate is not None else "no estimate"
+    return _tile("Duration", duration(report.seconds), f"{done} done, {planned}")
+
+
 def _tiles(report: Report) -> str:
-    took = duration(report.seconds)
-    planned = f"planned {duration(report.estimate)}" if report.estimate is not None else "no estimate"
-    steps = f"{sum(step.state == 'done' for step in report.steps)} steps done, {planned}"
-    tiles = [_version_tile(report), _settings_tile(report), _gates_tile(report), _tile("Duration", took, steps)]
+    tiles = [_version_tile(report), _settings_tile(report), _gates_tile(report), _duration_tile(report)]
     return f'<dl class="tiles">{"".join(tiles)}</dl>'
 
 
@@ -249,7 +257,7 @@ def _steps(report: Report) -> str:
     rows = [_step_row(number, plan, run) for number, plan, run in _merged_steps(report)]
     if not rows:
         return ""
-    heads = [
+    heads: _Heads = [
         ("#", "num"),
         ("Step", "wide"),
         "State",
@@ -282,14 +290,14 @@ def _gate_row(gate: Gate) -> list[str]:
 def _gates(report: Report) -> str:
     if not report.gates:
         return ""
-    heads = ["Gate", "For", "Verdict", ("Evaluated", "num"), ("Waited", "num"), ("Last seen", "wide")]
+    heads: _Heads = ["Gate", "For", "Verdict", ("Evaluated", "num"), ("Waited", "num"), ("Last seen", "wide")]
     refused = findings.refusing(report)
-    quiet = [gate for gate in report.gates if gate.verdict == "passed"]
+    passed = [gate for gate in report.gates if gate.verdict == "passed"]
+    if len(passed) <= _LONG_TABLE:
+        return _section("Gates", _table(heads, map(_gate_row, [*refused, *passed]), "Gates"))
     first = _table(heads, map(_gate_row, refused), "Gates that refused") if refused else ""
-    rest = _table(heads, map(_gate_row, quiet), "Gates that passed") if quiet else ""
-    return _section(
-        "Gates", first + _folded(f"{count(len(quiet), 'gate')} passed", rest, folded=len(quiet) > _LONG_TABLE)
-    )
+    rest = _table(heads, map(_gate_row, passed), "Gates that passed")
+    return _section("Gates", first + _folded(f"{count(len(passed), 'gate')} passed", rest, folded=True))
 
 
 def _per_fe(values: Mapping[str, str]) -> str:
@@ -316,7 +324,7 @@ def _setting_row(setting: Setting) -> list[str]:
 def _settings(report: Report) -> str:
     if not report.settings:
         return ""
-    heads = ["FE setting", "Before", "During", "After", "State", ("Note", "wide")]
+    heads: _Heads = ["FE setting", "Before", "During", "After", "State", ("Note", "wide")]
     return _section("FE settings", _table(heads, map(_setting_row, report.settings), "FE settings"))
 
 
@@ -328,7 +336,7 @@ def _risk_row(risk: Risk) -> list[str]:
 def _risks(report: Report) -> str:
     if not report.risks:
         return ""
-    heads = ["Risk", "Level", "Acknowledged", ("What it means", "wide")]
+    heads: _Heads = ["Risk", "Level", "Acknowledged", ("What it means", "wide")]
     return _section("Risks of the plan", _table(heads, map(_risk_row, report.risks), "Risks"))
 
 
@@ -351,7 +359,7 @@ def _pod_row(pod: Pod) -> list[str]:
 def _pods(report: Report) -> str:
     if not report.pods:
         return ""
-    heads = ["Pod", "Before", "After", "", ("Image and uid before", "wide"), ("Image and uid after", "wide")]
+    heads: _Heads = ["Pod", "Before", "After", "", ("Image and uid before", "wide"), ("Image and uid after", "wide")]
     table = _table(heads, map(_pod_row, report.pods), "Pods")
     return _section("Pods", _folded(count(len(report.pods), "pod"), table, folded=len(report.pods) > _LONG_TABLE))
 
@@ -363,7 +371,7 @@ def _event_row(event: Event) -> list[str]:
 def _events(report: Report) -> str:
     if not report.events:
         return ""
-    heads = [("At (UTC)", "time"), "Kind", "Subject", ("What happened", "wide")]
+    heads: _Heads = [("At (UTC)", "time"), "Kind", "Subject", ("What happened", "wide")]
     table = _table(heads, map(_event_row, report.events), "Events")
     return _section(
         "Events", _folded(count(len(report.events), "event"), table, folded=len(report.events) > _LONG_TABLE)

@@ -26,7 +26,8 @@ main{max-width:1200px;margin:0 auto;padding:24px 20px 48px}
 h1,h2,h3,p,dl,dd,ul{margin:0}
 h2{font-size:16px;line-height:1.3;font-weight:650;margin-bottom:12px}
 .quiet,small{color:var(--quiet)}small{font-size:12.5px}
-code,.mono{font:12.5px/1.45 ui-monospace,SFMono-Regular,Menlo,Consolas,"Liberation Mono",monospace;overflow-wrap:anywhere}
+code,.mono{font:12.5px/1.45 ui-monospace,SFMono-Regular,Menlo,Consolas,"Liberation Mono",monospace;
+overflow-wrap:anywhere}
 .kicker{display:flex;flex-wrap:wrap;justify-content:space-between;gap:4px 16px;margin-bottom:10px;color:var(--quiet)}
 .card{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:20px 22px;margin-top:16px}
 .banner{border-left:6px solid var(--tone);margin-top:0}

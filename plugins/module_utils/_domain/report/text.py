@@ -62,7 +62,7 @@ def count(number: int, noun: str, plural: str | None = None) -> str:
 
 
 def sentence(text: str) -> str:
-    """Return the text as a sentence with its full stop, or an empty string; a name, such as prod-be-1, keeps its case."""
+    """Return the text with its full stop, or an empty string; a name, such as prod-be-1, keeps its case."""
     line = one_line(text)
     if not line:
         return ""

@@ -143,35 +143,46 @@ def _finish(spans: list[Span], length: float) -> tuple[Span, ...]:
     return tuple(span for span in spans if span.end > span.start)
 
 
+class _Settings:
+    """Follows the switched-off settings as a whole through the events."""
+
+    def __init__(self) -> None:
+        self.spans: list[Span] = [Span(0.0, 0.0, "normal")]
+        self.marks: list[Mark] = []
+        self._off: set[str] = set()
+
+    def window(self, event: Event, at: float) -> None:
+        """The repair window opens, or closes while something is off."""
+        if event.data.get("state") == "open":
+            _close(self.spans, at, "window", event.text)
+        elif self._off:
+            _close(self.spans, at, "off", event.text)
+
+    def setting(self, event: Event, at: float) -> None:
+        """One setting is switched off, set again after an FE restart, restored, or left to someone else's value."""
+        phase, key = event.data.get("phase", ""), event.data.get("key", event.subject)
+        if phase == "quiesced":
+            self._off.add(key)
+            _close(self.spans, at, "off", event.text)
+        elif phase in ("reasserted", "conflict"):
+            self.marks.append(Mark(at, phase, "set again" if phase == "reasserted" else phase, event.text))
+        if phase in ("restored", "conflict"):
+            self._off.discard(key)
+            if not self._off:
+                _close(self.spans, at, "normal", event.text)
+
+
 def _settings(report: Report, origin: float, length: float) -> tuple[tuple[Span, ...], tuple[Mark, ...]]:
-    """The state of the switched-off settings as a whole, and the moments they were put back after an FE restart."""
-    if not report.settings and not any(event.kind in ("setting", "window") for event in report.events):
+    """The states of the settings, and the moments they were set again or found changed by someone else."""
+    events = [event for event in report.events if event.kind in ("setting", "window")]
+    if not report.settings and not events:
         return (), ()
-    spans = [Span(0.0, 0.0, "normal")]
-    marks: list[Mark] = []
-    off: set[str] = set()
-    for event in report.events:
-        at = event.at - origin
-        phase = event.data.get("phase", "")
-        key = event.data.get("key", event.subject)
-        if event.kind == "window" and event.data.get("state") == "open":
-            _close(spans, at, "window", event.text)
-        elif event.kind == "window" or (event.kind == "setting" and phase == "quiesced"):
-            if phase:
-                off.add(key)
-            if off:
-                _close(spans, at, "off", event.text)
-        elif event.kind == "setting" and phase == "reasserted":
-            marks.append(Mark(at, "reasserted", "set again", event.text))
-        elif event.kind == "setting" and phase in ("restored", "conflict"):
-            off.discard(key)
-            if phase == "conflict":
-                marks.append(Mark(at, "conflict", "conflict", event.text))
-            if not off:
-                _close(spans, at, "normal", event.text)
-    if report.open_settings and spans[-1].state == "normal":
-        _close(spans, spans[-1].start, "off", "")
-    return _finish(spans, length), tuple(marks)
+    state = _Settings()
+    for event in events:
+        (state.window if event.kind == "window" else state.setting)(event, event.at - origin)
+    if report.open_settings and state.spans[-1].state == "normal":
+        _close(state.spans, state.spans[-1].start, "off", "")
+    return _finish(state.spans, length), tuple(state.marks)
 
 
 def _leaders(report: Report, origin: float, length: float) -> tuple[Span, ...]:

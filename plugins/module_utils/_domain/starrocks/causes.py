@@ -69,6 +69,16 @@ class Judgement:
     cause: Cause
     fatal: bool
     remaining: float | None
+    restarts_left: int = 0
+
+    @property
+    def patience(self) -> str:
+        """How long it may go on, as the end of a sentence."""
+        if self.remaining is None:
+            return "; not fatal by itself"
+        if self.restarts_left:
+            return f"; given up after {self.restarts_left} more restart(s)"
+        return f"; given up in {self.remaining:.0f} s"
 
 
 def parse_rules(section: Reader) -> dict[str, Rule]:
@@ -109,4 +119,5 @@ def judge(cause: Cause, seen_for: float, rules: Mapping[str, Rule]) -> Judgement
     if not rule.fatal:
         return Judgement(cause, False, None)
     fatal = seen_for >= rule.seconds and cause.restarts >= rule.restarts
-    return Judgement(cause, fatal, max(0.0, rule.seconds - seen_for))
+    left = max(0, rule.restarts - cause.restarts)
+    return Judgement(cause, fatal, max(0.0, rule.seconds - seen_for), left)

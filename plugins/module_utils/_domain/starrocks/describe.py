@@ -37,7 +37,7 @@ def plan_lines(plan: Plan) -> list[str]:
     moves = ", ".join(
         f"{c} {tag_of(plan.images_from[c])} -> {tag_of(image)}"
         for c, image in plan.images_to.items()
-        if plan.images_from.get(c) != image
+        if plan.images_from.get(c) != image and any(step.component == c for step in plan.steps)
     )
     head = f"Plan ({plan.direction}): {moves or 'restore only'}; {len(plan.steps)} steps, {minutes(plan)}"
     lines = [head + (f"; continues run {plan.continues}" if plan.continues else ""), *_step_lines(plan)]

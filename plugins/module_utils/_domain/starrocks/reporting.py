@@ -6,13 +6,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ansible_collections.steady.rollout.plugins.module_utils._domain.codec import to_plain
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.describe import versions
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.plan import Plan
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.progress import PodState, Record
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.settings import Entry
 
-Json = dict[str, object]
+Json = dict[str, Any]
 
 
 def build_report(plan: Plan, record: Record | None, outcome: str, now: str) -> Json:

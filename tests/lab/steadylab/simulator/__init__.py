@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A StarRocks simulator on the MySQL protocol, driven by pods.
 
-``world`` decides, ``answers`` shows, ``simulation`` runs the clusters and their listeners (``server``), ``pods`` feeds
-it from a Kubernetes watch, ``control`` lets tests meddle, ``harness`` needs no Kubernetes at all.
+Pure: ``model`` (what there is), ``world`` and ``tablets`` (what happens), ``statements`` and ``answers`` (what an FE
+understands and shows), ``settings``, ``versions``, ``faults``. With I/O: ``simulation`` runs the clusters and their
+listeners (``server``), ``pods`` feeds it from a Kubernetes watch, ``control`` lets tests meddle; ``harness`` is for
+tests without Kubernetes.
 """

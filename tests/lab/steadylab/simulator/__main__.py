@@ -24,10 +24,11 @@ import urllib3
 
 from steadylab.kube import Api, ApiError
 from steadylab.simulator.control import Control, ControlServer
+from steadylab.simulator.model import Options, Pod
 from steadylab.simulator.pods import Listener, PodWatch, SecretKey, read_secret, root_password
 from steadylab.simulator.querylog import QueryLog
 from steadylab.simulator.simulation import Simulation
-from steadylab.simulator.world import Cluster, Options, Pod
+from steadylab.simulator.world import Cluster
 
 logger = logging.getLogger("steadylab.simulator")
 
@@ -40,7 +41,7 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--fe-port", type=_fe_port, action="append", default=[], metavar="NAMESPACE/POD=PORT")
     parser.add_argument("--seed", type=int, default=0, help="decides which of equal FEs wins an election")
     parser.add_argument("--up-when", choices=("ready", "running"), default="ready")
-    parser.add_argument("--options", type=_options, default={}, metavar="JSON", help="fields of world.Options")
+    parser.add_argument("--options", type=_options, default={}, metavar="JSON", help="fields of model.Options")
     return parser.parse_args(argv)
 
 

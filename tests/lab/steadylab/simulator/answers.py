@@ -17,6 +17,8 @@ from functools import singledispatch
 from typing import Final
 
 from steadylab.simulator import errors, settings, statements
+from steadylab.simulator.model import EDIT_LOG_PORT, Frontend, Heartbeat, Node
+from steadylab.simulator.tablets import REPLICATION
 from steadylab.simulator.versions import (
     Version,
     backend_columns,
@@ -25,7 +27,7 @@ from steadylab.simulator.versions import (
     config_columns,
     frontend_columns,
 )
-from steadylab.simulator.world import EDIT_LOG_PORT, REPLICATION, Cluster, Frontend, Heartbeat, Node
+from steadylab.simulator.world import Cluster
 
 # qe/ShowProcStmt NEED_FORWARD_PATH_ROOT: only these paths go to the leader by themselves.
 FORWARDED_PROC_ROOTS: Final = frozenset({"cluster_balance", "routine_loads", "transactions"})
@@ -250,6 +252,7 @@ def _(statement: statements.ShowProc, question: Question) -> Table:
         "/cluster_balance/running_tablets": lambda asked: _scheduled(asked, running=True),
         "/dbs": _databases,
         "/jobs": _jobs,
+        f"/jobs/{DATABASE_ID}": _job_types,
         f"/jobs/{DATABASE_ID}/schema_change": _schema_changes,
     }
     if statement.path not in answers:
@@ -328,7 +331,7 @@ def _node(node: Node, question: Question) -> dict[str, str]:
         "StarletPort": "9070",
         "WorkerId": worker,
         "WarehouseName": "default_warehouse",
-        "TabletNum": str(len(question.cluster.tablets_on(node.pod))),
+        "TabletNum": str(len(question.cluster.tablets.on(node.pod))),
     }
 
 
@@ -379,10 +382,9 @@ def _statistic(question: Question) -> Table:
         return Table(columns, [])
     partitions = PARTITIONS + cluster.options.single_replica_partitions
     tables = 2 if cluster.options.single_replica_partitions else 1
-    replicas = sum(len(cluster.tablets_on(backend)) for backend in cluster.backends)
-    cloning = len(cluster.clones.running) if question.fe.pod == cluster.leader else 0
-    health = [cluster.unhealthy(), cluster.inconsistent_tablets, cloning, cluster.error_tablets]
-    counts = [tables, partitions, partitions, cluster.options.tablets, replicas, *health]
+    cloning = len(cluster.tablets.running) if question.fe.pod == cluster.leader else 0
+    health = [cluster.unhealthy(), cluster.tablets.inconsistent, cloning, cluster.tablets.error]
+    counts = [tables, partitions, partitions, cluster.tablets.total, cluster.tablets.replicas(), *health]
     figures: list[str | None] = [str(count) for count in counts]
     return Table(columns, [[str(DATABASE_ID), DATABASE, *figures], ["Total", "1", *figures]])
 
@@ -390,7 +392,7 @@ def _statistic(question: Question) -> Table:
 def _cluster_balance(question: Question) -> Table:
     """common/proc/ClusterBalanceProcDir.java."""
     cluster = question.cluster
-    pending, running = cluster.pending(question.now), len(cluster.clones.running)
+    pending, running = cluster.pending(question.now), len(cluster.tablets.running)
     figures = {
         "cluster_load_stat": 1,
         "working_slots": sum(backend.up for backend in cluster.backends.values()),
@@ -398,7 +400,7 @@ def _cluster_balance(question: Question) -> Table:
         "priority_repair": 0,
         "pending_tablets": pending,
         "running_tablets": running,
-        "history_tablets": min(cluster.clones.done, 1000),
+        "history_tablets": min(cluster.tablets.healed, 1000),
         "all_tablets": pending + running,
     }
     return Table(["Item", "Number"], [[item, str(figures[item])] for item in balance_rows(question.version)])
@@ -406,7 +408,7 @@ def _cluster_balance(question: Question) -> Table:
 
 def _scheduled(question: Question, *, running: bool) -> Table:
     cluster = question.cluster
-    count = len(cluster.clones.running) if running else cluster.pending(question.now)
+    count = len(cluster.tablets.running) if running else cluster.pending(question.now)
     state = "RUNNING" if running else "PENDING"
     columns = ["TabletId", "Type", "Medium", "Status", "State"]
     rows: list[list[str | None]] = [
@@ -425,12 +427,28 @@ def _jobs(question: Question) -> Table:
     return Table(["DbId", "DbName"], [[str(DATABASE_ID), DATABASE]])
 
 
+def _job_types(question: Question) -> Table:
+    """common/proc/JobsProcDir.java."""
+    running = {"schema_change": question.cluster.options.schema_changes}
+    rows: list[list[str | None]] = []
+    for kind in ("load", "delete", "rollup", "schema_change", "export"):
+        count = str(running.get(kind, 0))
+        rows.append([kind, "0", count, "0", "0", count])
+    return Table(["JobType", "Pending", "Running", "Finished", "Cancelled", "Total"], rows)
+
+
 def _schema_changes(question: Question) -> Table:
+    """common/proc/SchemaChangeProcDir.java."""
     columns = (
         "JobId TableName CreateTime FinishTime IndexName IndexId OriginIndexId SchemaVersion TransactionId State Msg"
         " Progress Timeout"
     ).split()
-    return Table(columns, [])
+    created = time_text(question.cluster.created)
+    rows: list[list[str | None]] = [
+        [str(10500 + job), "orders", created, "NULL", "orders", "1", "2", "1:0", "7", "RUNNING", "", "3/10", "86400"]
+        for job in range(question.cluster.options.schema_changes)
+    ]
+    return Table(columns, rows)
 
 
 @answer.register

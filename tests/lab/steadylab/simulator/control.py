@@ -17,6 +17,7 @@ from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
 from steadylab.simulator.faults import Fault
+from steadylab.simulator.model import Frontend
 from steadylab.simulator.server import LOOPBACK
 from steadylab.simulator.simulation import Simulation
 from steadylab.simulator.world import Cluster
@@ -52,7 +53,7 @@ class Control:
         """Carry out a document of changes, in its order.
 
         cluster: ``namespace/name``, needed when there are several.
-        options: fields of world.Options.
+        options: fields of model.Options.
         leader: a pod, or a list of pods that lead in turn, ``every`` seconds apart (default: election_seconds);
         ``demoted_exits: true`` restarts the process of the FE that loses the role.
         successors: pods that win the next elections, in this order.
@@ -102,7 +103,8 @@ class Control:
         for pod, values in value.items():
             self._frontend(cluster, pod).conf = {key: str(text) for key, text in values.items()}
 
-    def _frontend(self, cluster: Cluster, pod: str) -> Any:
+    @staticmethod
+    def _frontend(cluster: Cluster, pod: str) -> Frontend:
         if pod not in cluster.frontends:
             raise ValueError(f"{cluster.key} has no FE {pod!r}")
         return cluster.frontends[pod]
@@ -116,12 +118,10 @@ class Control:
         cluster.set_root_password(password)
 
     async def _tablets(self, cluster: Cluster, value: Any, document: Mapping[str, Any]) -> None:
-        unknown = sorted(set(value) - {"broken", "error", "inconsistent"})
-        if unknown:
-            raise ValueError(f"unknown kinds of tablets {unknown}; known: broken, error, inconsistent")
-        cluster.broken_tablets = int(value.get("broken", cluster.broken_tablets))
-        cluster.error_tablets = int(value.get("error", cluster.error_tablets))
-        cluster.inconsistent_tablets = int(value.get("inconsistent", cluster.inconsistent_tablets))
+        for kind, number in value.items():
+            if kind not in ("broken", "error", "inconsistent"):
+                raise ValueError(f"unknown kind of tablets {kind!r}; known: broken, error, inconsistent")
+            setattr(cluster.tablets, kind, int(number))
 
     async def _lag(self, cluster: Cluster, value: Any, document: Mapping[str, Any]) -> None:
         for pod, entries in value.items():

@@ -20,9 +20,9 @@ import pymysql
 from pymysql.cursors import DictCursor
 
 from steadylab.simulator.control import Control, ControlServer
+from steadylab.simulator.model import Component, Options, Pod
 from steadylab.simulator.server import LOOPBACK
 from steadylab.simulator.simulation import Simulation
-from steadylab.simulator.world import Component, Options, Pod
 
 Result = TypeVar("Result")
 FeConnection: TypeAlias = "pymysql.Connection[DictCursor]"
@@ -167,7 +167,7 @@ class Harness:
         self._call(self._control.change(changes))
 
     def options(self, **options: Any) -> None:
-        """Change fields of world.Options."""
+        """Change fields of model.Options."""
         self.change(options=options)
 
     def faults(self, *faults: Mapping[str, Any]) -> list[int]:
@@ -245,7 +245,7 @@ def start(
     seed: int = 0,
     **options: Any,
 ) -> Harness:
-    """Start a cluster whose pods are all ready, FE 0 leading; further keywords are fields of world.Options."""
+    """Start a cluster whose pods are all ready, FE 0 leading; further keywords are fields of model.Options."""
     behaviour = Options()
     behaviour.update(options)
     cluster = Harness(namespace, name, password, behaviour, seed)

@@ -20,7 +20,7 @@ from typing import Any, Final, get_args
 import urllib3
 
 from steadylab.kube import Api, ApiError
-from steadylab.simulator.world import Component, Pod
+from steadylab.simulator.model import Component, Pod
 
 OWNER_LABEL: Final = "app.starrocks.ownerreference/name"
 COMPONENT_LABEL: Final = "app.kubernetes.io/component"

@@ -17,9 +17,10 @@ from steadylab.simulator import answers, statements
 from steadylab.simulator.answers import Question, Session, Table
 from steadylab.simulator.errors import StatementError
 from steadylab.simulator.faults import Fault, Faults
+from steadylab.simulator.model import Frontend, Node, Options, Pod
 from steadylab.simulator.querylog import Entry, QueryLog
 from steadylab.simulator.server import LOOPBACK, ConnectionDropped, FrontendServer
-from steadylab.simulator.world import Cluster, Frontend, Options, Pod
+from steadylab.simulator.world import Cluster
 
 
 class Simulation:
@@ -73,7 +74,8 @@ class Simulation:
             pods.remove(name)
             self.clusters[key].remove(name, self.clock())
             if not pods:
-                await self._forget(key)
+                async with self._listeners:
+                    await self._forget(key)
         await self.settle()
 
     async def _forget(self, key: str) -> None:
@@ -309,11 +311,11 @@ class Simulation:
             "backends": {pod: _node_state(node) for pod, node in cluster.backends.items()},
             "compute_nodes": {pod: _node_state(node) for pod, node in cluster.compute_nodes.items()},
             "tablets": {
-                "total": cluster.options.tablets,
+                "total": cluster.tablets.total,
                 "unhealthy": cluster.unhealthy(),
                 "pending": cluster.pending(now),
-                "running": len(cluster.clones.running),
-                "healed": cluster.clones.done,
+                "running": len(cluster.tablets.running),
+                "healed": cluster.tablets.healed,
                 "scheduling_limit": cluster.scheduling_limit(),
             },
             "users": {user.name: sorted(user.privileges) for user in cluster.users.values()},
@@ -337,7 +339,7 @@ class Simulation:
         }
 
 
-def _node_state(node: Any) -> dict[str, Any]:
+def _node_state(node: Node) -> dict[str, Any]:
     return {"fqdn": node.host, "alive": node.up, "version": node.version, "start_time": node.start_time}
 
 

@@ -10,182 +10,25 @@ they say docs/) or numbers of issues and pull requests of StarRocks; "inferred" 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
-from hashlib import sha1
-from typing import Any, Final, Literal
+from dataclasses import replace
+from typing import Any, Final
 
 from steadylab.simulator import errors, settings
+from steadylab.simulator.model import (
+    EDIT_LOG_PORT,
+    PRIVILEGES,
+    Frontend,
+    Heartbeat,
+    Node,
+    Options,
+    Pod,
+    User,
+    native_password,
+)
+from steadylab.simulator.tablets import Tablets
 from steadylab.simulator.versions import Version, version_of_image
 
-Component = Literal["fe", "be", "cn"]
-
-EDIT_LOG_PORT: Final = 9010
-REPLICATION: Final = 3
-# cluster_admin, which root has, holds both; OPERATE alone is enough for ADMIN and SHOW (docs: privilege overview).
-PRIVILEGES: Final = frozenset({"OPERATE", "NODE"})
 SCHEDULING_LIMIT: Final = "tablet_sched_max_scheduling_tablets"
-
-
-@dataclass(frozen=True)
-class Pod:
-    """What the simulator needs to know of one pod of a StarRocks cluster.
-
-    ``up`` says that the process serves; ``incarnation`` changes with every start of the process (pod uid and restart
-    count of the container), so that a pod that was only unready keeps what its process holds in memory.
-    ``started`` is when the process became ready, in seconds since the epoch; None means "now".
-    """
-
-    namespace: str
-    cluster: str
-    component: Component
-    name: str
-    image: str
-    up: bool
-    incarnation: str
-    started: float | None = None
-
-    @property
-    def cluster_key(self) -> str:
-        """``namespace/cluster``."""
-        return f"{self.namespace}/{self.cluster}"
-
-    @property
-    def host(self) -> str:
-        """The FQDN that the IP columns hold (HOST_TYPE=FQDN); its first label is the pod's name."""
-        return f"{self.name}.{self.cluster}-{self.component}-search.{self.namespace}.svc.cluster.local"
-
-
-@dataclass
-class Options:
-    """How a cluster behaves; every field can be changed while it runs. Durations are seconds."""
-
-    election_seconds: float = 0.3
-    """From the loss of a leader to the next one."""
-    bootstrap_seconds: float = 5.0
-    """How long a new cluster waits for its FE of ordinal 0 before another FE founds it."""
-    heartbeat_seconds: float = 0.0
-    """How long the FEs still take a process for what it was before it started or stopped (StarRocks: up to 5)."""
-    lag_seconds: float = 0.2
-    """How long an FE that joins trails behind in ReplayedJournalId."""
-    lag_entries: int = 50
-    """By how many journal entries it trails at first."""
-    no_leader: str = "hang"
-    """What a statement for the leader gets without one: hang (up to forward_wait_seconds) or error."""
-    forward_wait_seconds: float = 15.0
-    """How long a forwarded statement waits for a leader before it fails."""
-    heal_seconds: float = 0.3
-    """How long one batch of clone tasks takes."""
-    heal_batch: int = 1000
-    """How many tablets are repaired in one batch, the scheduling limit permitting."""
-    repair_delay_seconds: float = 0.0
-    """How long a tablet stays unhealthy before the scheduler takes it up."""
-    databases: int = 1
-    """Databases of the cluster: 1, or 0 for a cluster without any, whose '/statistic' is empty."""
-    tablets: int = 30
-    """Tablets of the one table, with three replicas each."""
-    stale_share: float = 1.0
-    """Share of a BE's replicas that miss data when it returns, because loads went on meanwhile."""
-    single_replica_partitions: int = 0
-    """Partitions whose REPLICATION_NUM is 1, for what reads information_schema.partitions_meta."""
-    run_mode: str = "shared_nothing"
-    """shared_nothing or shared_data."""
-    commit_hash: str = ""
-    """Appended to every version as -<hash>, as StarRocks does (3.3.0-rc01-3b8cb0c, SR issue 45774)."""
-    transfer_leader: bool = False
-    """Whether ALTER SYSTEM TRANSFER LEADER exists (SR PR 75592, releases after mid-2026)."""
-    set_config_calls_dead: bool = False
-    """Older NodeMgr.setConfig: dead FEs are called too, and the error comes after the rest has the value."""
-    leader_role_hidden: bool = False
-    """SHOW FRONTENDS shows no LEADER, SHOW PROC '/frontends' does (SR issue 50999, seen on 3.3.0 to 3.3.3)."""
-    observers: list[str] = field(default_factory=list)
-    """FE pods that join as OBSERVER: they replay, but never vote or lead."""
-    set_config_unreachable: list[str] = field(default_factory=list)
-    """Live FE pods whose thrift port does not answer the leader's setConfig call."""
-    fe_conf: dict[str, str] = field(default_factory=dict)
-    """fe.conf of every FE (the ConfigMap of the cluster): what a starting FE takes instead of the defaults."""
-    version_defaults: dict[str, dict[str, str]] = field(default_factory=dict)
-    """Defaults that are new in a version: {"3.3.2": {"tablet_sched_max_scheduling_tablets": "20000"}}."""
-
-    def update(self, changes: Mapping[str, Any]) -> None:
-        """Change fields by name; raises ValueError for an unknown name or a value of another type."""
-        known = {item.name for item in fields(self)}
-        for name, value in changes.items():
-            if name not in known:
-                raise ValueError(f"unknown option {name!r}; known: {', '.join(sorted(known))}")
-            setattr(self, name, _like(getattr(self, name), name, value))
-
-
-def _like(example: object, name: str, value: Any) -> Any:
-    if isinstance(example, float) and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if type(value) is not type(example):
-        raise ValueError(f"option {name} is a {type(example).__name__}, not {value!r}")
-    return value
-
-
-@dataclass
-class User:
-    """A StarRocks user; ``auth_string`` is the double SHA-1 that mysql_native_password stores, empty for no password.
-
-    None means that the password is not known yet (its Secret could not be read), so that nobody can log in.
-    """
-
-    name: str
-    auth_string: str | None
-    privileges: frozenset[str]
-
-
-def native_password(password: str) -> str:
-    """What the server keeps of a password with mysql_native_password; never the password itself."""
-    return sha1(sha1(password.encode()).digest()).hexdigest() if password else ""
-
-
-@dataclass(frozen=True)
-class Heartbeat:
-    """What the last heartbeat to a process told: all that SHOW FRONTENDS and SHOW BACKENDS know of it."""
-
-    at: float = 0.0
-    alive: bool = False
-    version: str = "NULL"
-    start_time: float = 0.0
-
-
-@dataclass
-class Node:
-    """A process of the cluster as the FEs know it; BE and CN need no more than this."""
-
-    pod: str
-    host: str
-    node_id: int
-    version: str = "0.0.0"
-    up: bool = False
-    incarnation: str = ""
-    start_time: float = 0.0
-    heartbeat: Heartbeat = Heartbeat()
-    queries: int = 0
-
-
-@dataclass
-class Frontend(Node):
-    """An FE: its place in the replication group and the settings its process holds in memory."""
-
-    role: str = "FOLLOWER"
-    member: bool = False
-    joined_at: float = 0.0
-    journal_at_stop: int = 0
-    extra_lag: int = 0
-    settings: dict[str, str] = field(default_factory=dict)
-    conf: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass
-class Clones:
-    """The leader's tablet scheduler: what it repairs just now, until when, and how many it has repaired."""
-
-    running: frozenset[int] = frozenset()
-    due: float = 0.0
-    done: int = 0
 
 
 class Cluster:
@@ -202,11 +45,7 @@ class Cluster:
         self.users: dict[str, User] = {"root": User("root", None, PRIVILEGES)}
         self.leader: str | None = None
         self.successors: list[str] = []
-        self.stale: dict[str, dict[int, float]] = {}
-        self.broken_tablets = 0
-        self.error_tablets = 0
-        self.inconsistent_tablets = 0
-        self.clones = Clones()
+        self.tablets = Tablets(options)
         self.history: list[dict[str, Any]] = []
         self.events: list[dict[str, Any]] = []
         self.images = 0
@@ -281,7 +120,7 @@ class Cluster:
                 self._load_settings(node, now)
             node.joined_at = now
         elif node.pod in self.backends:
-            self._be_returns(node, now)
+            self.tablets.backend_comes(node.pod, now)
         self._expect_heartbeat(node, now)
         self._record(now, "up", pod=node.pod, version=node.version, restarted=restarted)
 
@@ -290,7 +129,7 @@ class Cluster:
             node.journal_at_stop = self.replayed(node, now)
         node.up = False
         self._expect_heartbeat(node, now)
-        self.stale.pop(node.pod, None)
+        self.tablets.backend_goes(node.pod)
         self._record(now, "down", pod=node.pod)
 
     def _expect_heartbeat(self, node: Node, now: float) -> None:
@@ -347,8 +186,9 @@ class Cluster:
     def set_config(self, key_name: str, text: str, *, persistent: bool, user: str, now: float) -> None:
         """ADMIN SET FRONTEND CONFIG, on the leader (ConfigBase.setConfig).
 
-        The leader takes the value first, then the FEs it takes for alive; others are skipped in silence. Raises StatementError
-        when the leader refuses (nothing is set), or when an FE could not be reached (all the others have the value).
+        The leader takes the value first, then the FEs it takes for alive; others are skipped in silence. Raises
+        StatementError when the leader refuses (nothing is set), or when an FE could not be reached (all the others
+        have the value).
         """
         leader = self.require_leader()
         if persistent:
@@ -423,13 +263,12 @@ class Cluster:
         if self.leader is None:
             self._plan_election(now)
         self._admit(now)
-        self._repair(now)
+        self.tablets.repair(self.scheduling_limit(), now)
 
     def _lose_leader(self, now: float) -> None:
         self._record(now, "leader lost", pod=self.leader)
         self.leader = None
-        # Clone tasks live in the memory of the leader (task/AgentTaskQueue.java).
-        self.clones.running = frozenset()
+        self.tablets.leader_lost()
 
     def _plan_election(self, now: float) -> None:
         if not self._voters():
@@ -551,75 +390,17 @@ class Cluster:
 
     # Tablets.
 
-    def tablets_on(self, backend: str) -> frozenset[int]:
-        """The tablets that have a replica on a BE: three replicas each, spread round robin in the order of joining."""
-        order = list(self.backends)
-        if self.shared_data or backend not in order:
-            return frozenset()
-        position, count = order.index(backend), len(order)
-        return frozenset(
-            tablet for tablet in range(self.options.tablets) if (position - tablet) % count < min(REPLICATION, count)
-        )
-
-    def _be_returns(self, backend: Node, now: float) -> None:
-        """Replicas that missed loads while their BE was away are VERSION_INCOMPLETE until they are repaired."""
-        been_away = any(event["event"] == "down" and event["pod"] == backend.pod for event in self.events)
-        if not been_away:
-            return
-        tablets = sorted(self.tablets_on(backend.pod))
-        count = round(len(tablets) * self.options.stale_share)
-        self.stale[backend.pod] = dict.fromkeys(tablets[:count], now)
-
     def unhealthy(self) -> int:
-        """UnhealthyTabletNum of '/statistic' (common/proc/StatisticProcDir.java): computed from the replicas."""
-        if self.shared_data:
-            return 0
-        ill = {tablet for stale in self.stale.values() for tablet in stale}
-        for backend in self.backends.values():
-            if not backend.up:
-                ill |= self.tablets_on(backend.pod)
-        return min(len(ill) + self.broken_tablets, self.options.tablets)
-
-    def _repairable(self, now: float) -> list[int]:
-        delay = self.options.repair_delay_seconds
-        return sorted({tablet for stale in self.stale.values() for tablet, at in stale.items() if at + delay <= now})
+        """UnhealthyTabletNum of '/statistic'."""
+        return self.tablets.unhealthy([backend.pod for backend in self.backends.values() if not backend.up])
 
     def scheduling_limit(self) -> int:
         """The limit of the leader, whose tablet scheduler alone repairs."""
         return 0 if self.leader is None else int(self.frontends[self.leader].settings[SCHEDULING_LIMIT])
 
     def pending(self, now: float) -> int:
-        """Tablets that wait for the scheduler, on the leader.
-
-        clone/TabletScheduler.addTablet refuses while pending is *greater* than the limit, so with a limit of 0 one
-        tablet is still shown as pending.
-        """
-        waiting = len(set(self._repairable(now)) - self.clones.running)
-        return 0 if self.leader is None else min(waiting, self.scheduling_limit() + 1)
-
-    def _repair(self, now: float) -> None:
-        """The leader's scheduler: a batch at a time while the limit is above 0; at 0 nothing heals (simplified).
-
-        A batch that runs ends even when the limit has been lowered meanwhile.
-        """
-        while self.clones.running and self.clones.due <= now:
-            self._finish_batch()
-            self._begin_batch(self.clones.due, now)
-        if not self.clones.running:
-            self._begin_batch(now, now)
-
-    def _finish_batch(self) -> None:
-        for backend, stale in list(self.stale.items()):
-            left = {tablet: at for tablet, at in stale.items() if tablet not in self.clones.running}
-            self.clones.done += len(stale) - len(left)
-            self.stale[backend] = left
-        self.clones.running = frozenset()
-
-    def _begin_batch(self, start: float, now: float) -> None:
-        limit = self.scheduling_limit()
-        batch = self._repairable(now)[: min(self.options.heal_batch, max(limit, 0))]
-        self.clones.running = frozenset(batch)
-        self.clones.due = start + self.options.heal_seconds
+        """Tablets that wait in the leader's scheduler."""
+        return 0 if self.leader is None else self.tablets.pending(self.scheduling_limit(), now)
 
     # Time passes.
 
@@ -628,11 +409,7 @@ class Cluster:
         moments = [at for at, _ in self._forced] + [at for at, _ in self._heartbeats]
         if self._election_due is not None:
             moments.append(self._election_due)
-        if self.clones.running:
-            moments.append(self.clones.due)
-        elif self.scheduling_limit() > 0:
-            delay = self.options.repair_delay_seconds
-            moments += [at + delay for stale in self.stale.values() for at in stale.values() if at + delay > now]
+        moments += self.tablets.moments(self.scheduling_limit(), now)
         caught_up = (fe.joined_at + self.options.lag_seconds for fe in self.members() if fe.up)
         moments += [at for at in caught_up if at > now]
         return min(moments, default=None)

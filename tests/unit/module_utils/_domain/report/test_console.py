@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.steady.rollout.plugins.module_utils._domain.report import console
 from hypothesis import given
 from hypothesis import strategies as st
+
+from ansible_collections.steady.rollout.plugins.module_utils._domain.report import console
 
 STEP = {
     "type": "step",

@@ -6,15 +6,17 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 from html.parser import HTMLParser
 from typing import Any
 
 import pytest
-from ansible_collections.steady.rollout.plugins.module_utils._domain.report import render_html, render_json, render_text
-from ansible_collections.steady.rollout.plugins.module_utils._domain.report.text import duration, one_line, sentence
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from ansible_collections.steady.rollout.plugins.module_utils._domain.report import render_html, render_json, render_text
+from ansible_collections.steady.rollout.plugins.module_utils._domain.report.text import duration, one_line, sentence
 
 from . import samples
 
@@ -180,7 +182,7 @@ def test_lanes_do_not_overlap(number: int) -> None:
         {(float(bar["y"] or 0), float(bar["height"] or 0)) for bar in bars if "rx" in bar and bar["width"] != "26"}
     )
     assert len(edges) == number
-    assert all(top + height <= below for (top, height), (below, _next) in zip(edges, edges[1:], strict=False))
+    assert all(top + height <= below for (top, height), (below, _next) in itertools.pairwise(edges))
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from ansible_collections.steady.rollout.plugins.module_utils._domain.report import validate
 
 from . import samples

@@ -8,6 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ansible_collections.steady.rollout.plugins.module_utils._domain.report.model import read_report
 from ansible_collections.steady.rollout.plugins.module_utils._domain.report.timeline import (
     Timeline,
@@ -15,8 +18,6 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.report.time
     tick_step,
     ticks,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 from . import samples
 

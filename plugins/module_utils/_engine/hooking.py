@@ -1,0 +1,159 @@
+# Copyright (c) 2026, the steady.rollout authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: for the plugins of steady.rollout only; it may change without notice.
+"""Hooks outside an upgrade: predefined ones through the same journal, and statements of a person's own."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from ansible_collections.steady.rollout.plugins.module_utils._domain.codec import digest
+from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import RolloutError
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks import settings
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.hooks import Hook
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.progress import (
+    SCHEMA,
+    Phase,
+    Record,
+    baseline_of,
+    plan_hash,
+)
+from ansible_collections.steady.rollout.plugins.module_utils._engine.clock import Clock
+from ansible_collections.steady.rollout.plugins.module_utils._engine.ledger import Ledger
+from ansible_collections.steady.rollout.plugins.module_utils._engine.quiesce import Switch
+from ansible_collections.steady.rollout.plugins.module_utils._engine.wait import StepFailed
+from ansible_collections.steady.rollout.plugins.module_utils._engine.world import World
+from ansible_collections.steady.rollout.plugins.module_utils._fe.connect import Session
+
+LONGEST_BACKOFF_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Attempted:
+    """How one hook or statement went; `rows` is what a reading statement answered."""
+
+    name: str
+    ok: bool
+    attempts: int
+    seconds: float
+    changed: bool = False
+    error: str = ""
+    rows: tuple[dict[str, str | None], ...] = ()
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long one attempt may take and how often a transient failure is tried again; seconds."""
+
+    timeout: float
+    retries: int
+    backoff: float
+
+
+def attempt(
+    name: str, work: Callable[[], tuple[bool, list[dict[str, str | None]]]], patience: Patience, clock: Clock
+) -> Attempted:
+    """Do `work`, again after a growing, jittered pause while its failure is transient."""
+    began = clock.ticks()
+    tries = 0
+    while True:
+        tries += 1
+        try:
+            changed, rows = work()
+        except RolloutError as error:
+            if not error.transient or tries > patience.retries:
+                seconds = round(clock.ticks() - began, 2)
+                return Attempted(name, False, tries, seconds, error=error.reason)
+            time.sleep(backoff(tries, patience.backoff) * random.uniform(0.5, 1.0))
+        else:
+            return Attempted(name, True, tries, round(clock.ticks() - began, 2), changed, "", tuple(rows))
+
+
+def backoff(tries: int, first: float) -> float:
+    """Seconds before the next attempt: doubled each time, bounded."""
+    return min(first * 2 ** (tries - 1), LONGEST_BACKOFF_SECONDS)
+
+
+def statement(session: Session, sql: str, timeout: float) -> tuple[bool, list[dict[str, str | None]]]:
+    """Carry out one statement; what only reads has changed nothing."""
+    rows = session.run(sql, timeout=timeout)
+    return sql.split(None, 1)[0].upper() not in ("SHOW", "DESC", "DESCRIBE", "EXPLAIN", "SELECT"), rows
+
+
+@dataclass
+class HookRun:
+    """Predefined hooks on one cluster, outside an upgrade: the lease is held, the journal is in the record."""
+
+    world: World
+    ledger: Ledger
+    clock: Clock
+    say: Callable[[str], None]
+
+    def run(self, hook: Hook) -> dict[str, str]:
+        """Switch off, or put back; returns what had to be set, by key."""
+        self._look(hook)
+        if hook.action == "off":
+            return self._off(hook)
+        return self._restore(hook)
+
+    def _look(self, hook: Hook) -> None:
+        self.world.look(settings=True)
+        unseen = self.world.unseen_frontends()
+        if self.world.snapshot().leader is None or unseen:
+            why = "; ".join(self.world.view.blind.values()) or "no single alive leader"
+            raise StepFailed(f"hook {hook.name}: the FEs cannot be read: {why}", remedy="mend the FEs first")
+
+    def _off(self, hook: Hook) -> dict[str, str]:
+        snapshot = replace(self.world.snapshot(), settings=self.world.seen_settings())
+        record = self.ledger.present
+        previous = record.journal if record is not None else settings.Journal()
+        journal = settings.open_journal(snapshot, hook.keys, previous)
+        if record is None or record.finished:
+            record = self._new_record()
+        self.ledger.change(replace(record, journal=journal, phase="restoring"))
+        self.ledger.event("hook", f"{hook.name}: {hook.purpose}", subject=hook.name)
+        self.ledger.write()
+        return self._switch().apply({key: journal.entries[key].quiesced for key in hook.keys}, "quiesced")
+
+    def _restore(self, hook: Hook) -> dict[str, str]:
+        record = self.ledger.present
+        if record is None:
+            return {}
+        switch = self._switch()
+        before = dict(settings.to_set(settings.restored_values(record.journal, self.world.seen_settings()), {}))
+        wanted = {key: value for key, value in before.items() if key in hook.keys}
+        done = switch.apply(wanted, "restored") if wanted else {}
+        self.world.look(settings=True)
+        closed = settings.settle(switch.journal, self.world.seen_settings(), self.world.unseen_frontends())
+        entries = {**switch.journal.entries, **{k: e for k, e in closed.entries.items() if k in hook.keys}}
+        journal = settings.Journal(entries)
+        phase: Phase = "restoring" if journal.open_keys else "done"
+        self.ledger.change(replace(self.ledger.record, journal=journal, phase=phase))
+        self.ledger.event("hook", f"{hook.name}: {hook.purpose}", subject=hook.name)
+        self.ledger.write()
+        return done
+
+    def _switch(self) -> Switch:
+        return Switch(self.world, self.ledger, self.clock, "hook", self.say)
+
+    def _new_record(self) -> Record:
+        """A record that stands for no upgrade: its target is what the cluster has."""
+        snapshot = self.world.snapshot()
+        baseline = baseline_of(snapshot)
+        spec_hash = digest("hooks")
+        return Record(
+            schema=SCHEMA,
+            run=self.ledger.handover.holder,
+            cluster=snapshot.cluster,
+            cluster_uid=snapshot.uid,
+            plan_hash=plan_hash(spec_hash, snapshot.uid, baseline),
+            spec_hash=spec_hash,
+            target=baseline.images,
+            baseline=baseline,
+            started_at=self.clock.stamp(),
+            phase="restoring",
+        )

@@ -1,0 +1,119 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the steady.rollout authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run upgrade hooks on the FE."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: starrocks_hook
+short_description: Run upgrade hooks on the FE
+version_added: "1.0.0"
+author:
+  - The steady.rollout authors (@steady-rollout)
+description:
+  - Predefined hooks by name, or a list of SQL statements.
+  - What a predefined hook switches off is journaled before and put back by its counterpart, to the value that
+    was there.
+  - Statements run on the leader, one connection after the other; only statements that read, and C(ALTER SYSTEM
+    CREATE IMAGE), are allowed unless O(allow_unsafe=true).
+extends_documentation_fragment:
+  - steady.rollout._attributes
+  - steady.rollout._cluster
+  - steady.rollout._kubernetes
+  - steady.rollout._frontend
+attributes:
+  check_mode:
+    support: full
+    details: Nothing is run; the hooks that would run are listed.
+  diff_mode:
+    support: none
+  idempotent:
+    support: partial
+    details: Predefined hooks are. Statements of your own are run each time.
+options:
+  names:
+    description:
+      - Predefined hooks, in order.
+      - V(quiesce) switches off scheduling and both balancers, V(disable-tablet-clone) scheduling alone,
+        V(disable-balancer) the balancer alone.
+      - V(restore), V(enable-tablet-clone) and V(enable-balancer) put back what was there.
+    type: list
+    elements: str
+    default: []
+  statements:
+    description: SQL statements, one each.
+    type: list
+    elements: str
+    default: []
+  frontend:
+    description: FE pod to run O(statements) on; empty means the leader.
+    type: str
+    default: ""
+  critical:
+    description: Whether a failure fails the task and ends the list.
+    type: bool
+    default: true
+  timeout:
+    description: Longest time for the answer to one statement, in seconds.
+    type: float
+    default: 30.0
+  retries:
+    description: How often a transient failure is tried again.
+    type: int
+    default: 3
+  backoff:
+    description: Pause before the first retry in seconds; doubled each time, with jitter, at most 30.
+    type: float
+    default: 1.0
+  allow_unsafe:
+    description: Allow statements that change things.
+    type: bool
+    default: false
+  lease_seconds:
+    description: How long the lease outlives a runner that died, in seconds.
+    type: int
+    default: 30
+requirements:
+  - kubernetes >= 33.1
+  - PyMySQL >= 1.1
+seealso:
+  - module: steady.rollout.starrocks_config
+  - module: steady.rollout.starrocks_step
+"""
+
+EXAMPLES = r"""
+- name: Switch off balancing before maintenance
+  steady.rollout.starrocks_hook:
+    cluster: prod
+    namespace: starrocks
+    names: [quiesce]
+
+- name: Put back what was there
+  steady.rollout.starrocks_hook:
+    cluster: prod
+    namespace: starrocks
+    names: [restore]
+
+- name: Write a metadata image
+  steady.rollout.starrocks_hook:
+    cluster: prod
+    namespace: starrocks
+    statements: ["ALTER SYSTEM CREATE IMAGE"]
+"""
+
+RETURN = r"""
+results:
+  description: One entry for each hook or statement that was run.
+  returned: success or failure of a critical hook
+  type: list
+  elements: dict
+  sample: [{name: quiesce, ok: true, attempts: 1, seconds: 0.2, changed: true, error: "", rows: []}]
+"""
+
+from ansible_collections.steady.rollout.plugins.module_utils._module import hook
+from ansible_collections.steady.rollout.plugins.module_utils._module.door import main
+
+if __name__ == "__main__":
+    main(hook.VERB)

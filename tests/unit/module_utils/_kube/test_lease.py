@@ -1,0 +1,198 @@
+# Copyright (c) 2026, the steady.rollout authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One writer: a Lease taken, kept, lost and given up, on a store that enforces preconditions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Conflict, LeaseHeld, LeaseLost
+from ansible_collections.steady.rollout.plugins.module_utils._kube import lease
+from ansible_collections.steady.rollout.plugins.module_utils._kube.client import KubeClient
+from unit.module_utils._kube.apiserver import ApiServer, ObjectStore
+
+PATH = "/apis/coordination.k8s.io/v1/namespaces/n/leases/x"
+
+
+class Clock:
+    """The time as a test sets it."""
+
+    def __init__(self) -> None:
+        self.time = datetime(2026, 1, 2, 3, 4, 5, 678901, UTC)
+
+    def __call__(self) -> datetime:
+        return self.time
+
+    def after(self, seconds: float) -> Clock:
+        self.time += timedelta(seconds=seconds)
+        return self
+
+
+class Bench:
+    """A store behind a server, and a clock."""
+
+    def __init__(self, server: ApiServer, store: ObjectStore) -> None:
+        self.server = server
+        self.store = store
+        self.client: KubeClient = server.client()
+        self.clock = Clock()
+
+    def acquire(self, holder: str, **more: object) -> lease.Held:
+        return lease.acquire(self.client, "n", "x", holder, now=self.clock, duration=30, **more)  # type: ignore[arg-type]
+
+    @property
+    def spec(self) -> dict[str, object]:
+        spec: dict[str, object] = self.store.objects[PATH]["spec"]
+        return spec
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    store = ObjectStore()
+    with ApiServer(store.handle) as server:
+        yield Bench(server, store)
+
+
+def test_a_new_lease_is_one_read_and_one_write(bench: Bench) -> None:
+    held = bench.acquire("one", labels={"a": "b"}, annotations={"rollout.steady.dev/run": "r"})
+
+    assert [request.method for request in bench.server.requests] == ["GET", "POST"]
+    assert bench.spec == {
+        "holderIdentity": "one",
+        "leaseDurationSeconds": 30,
+        "acquireTime": "2026-01-02T03:04:05.678901Z",
+        "renewTime": "2026-01-02T03:04:05.678901Z",
+        "leaseTransitions": 0,
+    }
+    assert bench.store.objects[PATH]["metadata"]["annotations"] == {"rollout.steady.dev/run": "r"}
+    assert held.resource_version == bench.store.objects[PATH]["metadata"]["resourceVersion"]
+
+
+def test_renewing_is_one_write(bench: Bench) -> None:
+    held = bench.acquire("one")
+    bench.server.requests.clear()
+    bench.clock.after(10)
+    lease.renew(bench.client, held, now=bench.clock)
+
+    assert [request.method for request in bench.server.requests] == ["PATCH"]
+    assert bench.spec["renewTime"] == "2026-01-02T03:04:15.678901Z"
+    assert bench.spec["acquireTime"] == "2026-01-02T03:04:05.678901Z"
+
+
+def test_the_lease_of_another_run_says_who_and_how_long(bench: Bench) -> None:
+    bench.acquire("one")
+    bench.clock.after(10)
+
+    with pytest.raises(LeaseHeld, match="held by one since 2026-01-02T03:04:05.678901Z") as caught:
+        bench.acquire("two")
+    assert isinstance(caught.value, lease.HeldByOther)
+    assert caught.value.remaining == pytest.approx(20)
+    assert caught.value.holder == "one"
+
+
+def test_an_expired_lease_is_taken_over(bench: Bench) -> None:
+    bench.acquire("one")
+    bench.clock.after(30)
+    bench.acquire("two")
+
+    assert bench.spec["holderIdentity"] == "two"
+    assert bench.spec["leaseTransitions"] == 1
+    assert bench.spec["acquireTime"] == "2026-01-02T03:04:35.678901Z"
+
+
+def test_ones_own_lease_is_taken_again_at_once(bench: Bench) -> None:
+    bench.acquire("one")
+    bench.clock.after(1)
+    bench.acquire("one")
+
+    assert bench.spec["leaseTransitions"] == 0
+    assert bench.spec["acquireTime"] == "2026-01-02T03:04:05.678901Z"
+
+
+def test_a_renewal_from_the_future_holds_no_longer_than_a_lease_lasts(bench: Bench) -> None:
+    bench.acquire("one")
+    bench.clock.after(-3600)
+
+    with pytest.raises(lease.HeldByOther) as caught:
+        bench.acquire("two")
+    assert caught.value.remaining == 30
+
+
+def test_a_released_lease_is_free_at_once(bench: Bench) -> None:
+    lease.release(bench.client, bench.acquire("one"))
+    state = lease.read(bench.client, "n", "x")
+
+    assert state is not None
+    assert (state.holder, state.renewed, state.acquired) == ("", "", "")
+    assert bench.acquire("two").holder == "two"
+
+
+def test_the_faster_run_wins(bench: Bench) -> None:
+    bench.store.before = [lambda _request: None, lambda _request: _other_run(bench)]
+
+    with pytest.raises(lease.HeldByOther):
+        bench.acquire("one")
+
+
+def _other_run(bench: Bench) -> None:
+    metadata = {"name": "x", "resourceVersion": "1"}
+    renewed = "2026-01-02T03:04:05.000000Z"
+    spec = {"holderIdentity": "two", "renewTime": renewed, "leaseDurationSeconds": 30}
+    bench.store.objects[PATH] = {"metadata": metadata, "spec": spec}
+
+
+def test_a_lease_that_changes_under_every_attempt_is_given_up(bench: Bench) -> None:
+    bench.acquire("one")
+    bench.clock.after(60)
+    bench.store.before = [lambda _request: bench.store.change(PATH, {"metadata": {"labels": {"n": "1"}}})] * 6
+
+    with pytest.raises(Conflict, match="changes faster"):
+        bench.acquire("two")
+
+
+def test_a_lease_that_another_took_is_lost(bench: Bench) -> None:
+    held = bench.acquire("one")
+    bench.clock.after(31)
+    bench.acquire("two")
+
+    with pytest.raises(LeaseLost, match="two holds it now"):
+        lease.renew(bench.client, held, now=bench.clock)
+    with pytest.raises(LeaseLost):
+        lease.release(bench.client, held)
+    assert bench.spec["holderIdentity"] == "two"
+
+
+def test_a_deleted_lease_is_lost(bench: Bench) -> None:
+    held = bench.acquire("one")
+    bench.store.objects.clear()
+
+    with pytest.raises(LeaseLost, match="released or deleted"):
+        lease.renew(bench.client, held, now=bench.clock)
+
+
+def test_a_change_beside_the_holder_costs_one_more_look(bench: Bench) -> None:
+    held = bench.acquire("one")
+    bench.store.change(PATH, {"metadata": {"annotations": {"seen": "yes"}}})
+    bench.server.requests.clear()
+    lease.renew(bench.client, held, now=bench.clock)
+
+    assert [request.method for request in bench.server.requests] == ["PATCH", "GET", "PATCH"]
+
+
+def test_another_process_of_the_run_renews_by_the_holders_name(bench: Bench) -> None:
+    bench.acquire("one")
+    known_by_name = lease.Held("n", "x", "one", "")
+
+    assert lease.renew(bench.client, known_by_name, now=bench.clock).resource_version
+
+
+@pytest.mark.parametrize("renewed", ["", "yesterday", "2026-01-02"])
+def test_a_renewal_that_cannot_be_read_counts_as_expired(bench: Bench, renewed: str) -> None:
+    bench.acquire("one")
+    bench.store.change(PATH, {"spec": {"renewTime": renewed}})
+    bench.clock.after(86400 * 3)
+
+    assert bench.acquire("two").holder == "two"
