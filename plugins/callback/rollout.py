@@ -172,7 +172,10 @@ class CallbackModule(DefaultCallback):
         self._say_all(console.lines(rollout))
 
     def _show_failure(self, data: Mapping[str, Any], task: str, ignored: bool) -> None:
-        self._remember(_rollout(data))
+        rollout = _rollout(data)
+        self._remember(rollout)
+        if rollout.get("type") == "report":
+            self._say_all(console.lines(rollout))
         self._say_all([console.Line(""), *console.failure(data, task)])
         if ignored:
             self._say(console.Line("    ignored, the playbook goes on", "quiet"))

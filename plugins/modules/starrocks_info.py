@@ -34,6 +34,10 @@ options:
   spec:
     description: The C(spec) of the upgrade that is planned, for O(purpose=upgrade).
     type: dict
+  wait_for_lease:
+    description: Wait up to so many seconds until no living run holds the lease; 0 looks at once.
+    type: float
+    default: 0.0
   progress:
     description: What an earlier task of the same run returned as C(progress); the lease stays with that run.
     type: str

@@ -9,10 +9,11 @@ import itertools
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from steadylab import Lab, paths
 
 _COUNTER = itertools.count(1)
@@ -52,8 +53,13 @@ def namespace(shared_lab: Lab) -> Iterator[str]:
     shared_lab.remove_namespace(name)
 
 
-def run_command(name: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run `up`, `down` or `status` as a person would."""
+@pytest.fixture(scope="session")
+def run_command() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run `up`, `down` or `status` as a person would: name, arguments, and variables of the environment by keyword."""
+    return _run_command
+
+
+def _run_command(name: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(paths.LAB_SOURCE / name), *arguments]
     env = {**os.environ, **environment}
     return subprocess.run(command, capture_output=True, text=True, check=False, env=env)

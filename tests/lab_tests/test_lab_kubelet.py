@@ -13,6 +13,7 @@ import pymysql
 import pytest
 from kubernetes import client, config
 from kubernetes.stream import portforward
+
 from steadylab import Lab
 from steadylab.kube import Object, path_of
 from steadylab.objects import PASSWORD
@@ -112,10 +113,16 @@ def test_never_ready_pod_runs(shared_lab: Lab, namespace: str) -> None:
 @pytest.mark.parametrize(("tag", "outcome"), [("1.0", "Complete"), ("broken", "Failed")])
 def test_job_ends(shared_lab: Lab, namespace: str, tag: str, outcome: str) -> None:
     template = {"spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": f"migrate:{tag}"}]}}
-    job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "j", "namespace": namespace},
-           "spec": {"backoffLimit": 0, "template": template}}
+    job = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": "j", "namespace": namespace},
+        "spec": {"backoffLimit": 0, "template": template},
+    }
     shared_lab.setup_api.request("POST", f"/apis/batch/v1/namespaces/{namespace}/jobs", job)
-    shared_lab.kubectl("wait", "job/j", f"--namespace={namespace}", f"--for=condition={outcome}", f"--timeout={SECONDS}s")
+    shared_lab.kubectl(
+        "wait", "job/j", f"--namespace={namespace}", f"--for=condition={outcome}", f"--timeout={SECONDS}s"
+    )
 
 
 def test_deleted_pod_goes_whatever_its_grace_period(shared_lab: Lab, namespace: str) -> None:
@@ -130,9 +137,12 @@ def test_lost_node_keeps_its_pods_unready_until_it_is_back(shared_lab: Lab, name
     api.apply(pod("p", namespace, "x:1"))
     seen_states(shared_lab, namespace, "p", lambda found: condition(found) == "True")
     node = api.get("Pod", "p", namespace)["spec"]["nodeName"]
+    api.apply(pod("stays", namespace, "x:1", nodeName=node))
+    seen_states(shared_lab, namespace, "stays", lambda found: condition(found) == "True")
     shared_lab.lose_node(node)
     try:
         seen_states(shared_lab, namespace, "p", lambda found: condition(found) == "False")
+        seen_states(shared_lab, namespace, "stays", lambda found: condition(found) == "False")
         api.wait_for("Node", node, None, lambda found: _tainted(found), SECONDS)
         api.delete("Pod", "p", namespace)
         # A pod elsewhere comes and goes; the deleted one on the lost node is still there, as nobody confirms.
@@ -143,6 +153,7 @@ def test_lost_node_keeps_its_pods_unready_until_it_is_back(shared_lab: Lab, name
     finally:
         shared_lab.restore_node(node)
     api.wait_for("Pod", "p", namespace, lambda found: found is None, SECONDS)
+    seen_states(shared_lab, namespace, "stays", lambda found: condition(found) == "True")
     api.wait_for("Node", node, None, lambda found: condition(found) == "True" and not _tainted(found), SECONDS)
 
 
@@ -166,7 +177,8 @@ def test_port_forward_reaches_the_frontend_of_that_pod(shared_lab: Lab) -> None:
     try:
         for name in ("wire-fe-0", "wire-fe-1", "wire-fe-2"):
             assert _ask(core, name, "wire") == 3
-            assert shared_lab.queries[-1]["fe"] in (name, f"wire/{name}")
+            last = shared_lab.queries[-1]
+            assert name in (last["forwarded_from"] or last["fe"])
         assert shared_lab.setup_api.request("GET", path_of("PortForward", "wire"))["items"]
     finally:
         shared_lab.remove_namespace(spec.namespace)

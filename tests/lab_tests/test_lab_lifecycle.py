@@ -5,18 +5,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from lab_tests.conftest import run_command
-from steadylab import Lab, build, paths, processes
+
+from steadylab import Lab, build, paths, plane, processes
 from steadylab.kube import Api, ApiError
 from steadylab.lab import LabError
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def left_of(lab: Lab) -> tuple[list[int], bool]:
@@ -24,7 +29,7 @@ def left_of(lab: Lab) -> tuple[list[int], bool]:
     return processes.find(lab.directory), lab.directory.exists()
 
 
-def test_up_status_and_down(lab_home: Path) -> None:
+def test_up_status_and_down(run_command: Run, lab_home: Path) -> None:
     started = run_command("up", "--name", "whole", "--fe", "1", "--be", "1", "--cn", "1")
     assert started.returncode == 0, started.stderr
     kubeconfig = Path(started.stdout.splitlines()[-1])
@@ -34,7 +39,7 @@ def test_up_status_and_down(lab_home: Path) -> None:
     assert "starrocks/prod: running; BE 1 x starrocks/be-ubuntu:3.3.1" in status.stdout
     assert run_command("down", "--name", "whole").returncode == 0
     assert left_of(Lab("whole")) == ([], False)
-    assert "no labs" in run_command("status").stdout or "shared" in run_command("status").stdout
+    assert "whole" not in run_command("status").stdout
 
 
 def test_two_labs_side_by_side(shared_lab: Lab) -> None:
@@ -66,7 +71,11 @@ def test_healthy_lab_is_reused_and_other_parameters_are_refused(shared_lab: Lab)
         Lab.up("shared", None, ready_seconds=3)
 
 
-def test_down_after_a_kill_of_up_leaves_nothing(lab_home: Path) -> None:
+def test_down_after_a_kill_of_up_leaves_nothing(
+    run_command: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A home of its own, because `down --all` means all.
+    monkeypatch.setenv("STEADY_LAB_HOME", str(tmp_path / "home"))
     build.ensure()
     lab = Lab("killed")
     command = [sys.executable, str(paths.LAB_SOURCE / "up"), "--name", lab.name]
@@ -81,6 +90,7 @@ def test_down_after_a_kill_of_up_leaves_nothing(lab_home: Path) -> None:
     (lab.directory / "lab.json").unlink()
     assert run_command("down", "--all").returncode == 0
     assert left_of(lab) == ([], False)
+    assert list((tmp_path / "home").iterdir()) == []
 
 
 def _recorded(lab: Lab) -> int:
@@ -88,7 +98,7 @@ def _recorded(lab: Lab) -> int:
     return 0 if record is None else len(record["processes"])
 
 
-def test_up_replaces_a_lab_with_a_dead_part(lab_home: Path) -> None:
+def test_up_replaces_a_lab_with_a_dead_part(run_command: Run) -> None:
     with Lab.up("wounded", None) as lab:
         record = lab.record()
         assert record is not None
@@ -101,7 +111,34 @@ def test_up_replaces_a_lab_with_a_dead_part(lab_home: Path) -> None:
         assert all(Lab.up("wounded", None).health().values())
 
 
-def test_down_of_nothing_is_no_error(lab_home: Path) -> None:
+def test_port_taken_meanwhile_is_replaced(lab_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        first, second = plane.Ports.find(), plane.Ports.find()
+        offers = iter([dataclasses.replace(first, apiserver=taken), second])
+        monkeypatch.setattr(plane.Ports, "find", lambda: next(offers))
+        with Lab.up("crowded", None) as lab:
+            record = lab.record()
+            assert record is not None
+            assert record["ports"] == dataclasses.asdict(second)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_interrupted_up_ends_what_it_started(lab_home: Path, number: signal.Signals) -> None:
+    lab = Lab("interrupted")
+    command = [sys.executable, str(paths.LAB_SOURCE / "up"), "--name", lab.name, "--ready-seconds", "3600"]
+    starter = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not _recorded(lab) >= 2:
+        assert starter.poll() is None, "up ended by itself"
+    starter.send_signal(number)
+    _out, err = starter.communicate()
+    assert "Traceback" not in err
+    assert starter.returncode == 128 + number
+    assert processes.find(lab.directory) == []
+    lab.down()
+
+
+def test_down_of_nothing_is_no_error(run_command: Run) -> None:
     result = run_command("down", "--name", "never-there")
     assert (result.returncode, result.stderr) == (0, "lab never-there: there was none\n")
 
@@ -116,10 +153,12 @@ def test_down_of_nothing_is_no_error(lab_home: Path) -> None:
         (("--version", "a b"), "--version='a b' is not an image tag"),
         (("--ready-seconds", "-1"), "--ready-seconds=-1: use a number from 0 to 3600"),
         (("--ready-seconds", "nan"), "--ready-seconds=nan: use a number from 0 to 3600"),
-        (("--operator-version", "new"), "'new' is not a version such as 1.11.5"),
+        (("--operator-version", "new"), "--operator-version='new': use a version such as 1.11.5"),
     ],
 )
-def test_bad_input_is_refused_before_anything_starts(arguments: tuple[str, ...], message: str) -> None:
+def test_bad_input_is_refused_before_anything_starts(
+    run_command: Run, arguments: tuple[str, ...], message: str
+) -> None:
     name = () if arguments[0] == "--name" else ("--name", "refused")
     result = run_command("up", *name, *arguments)
     assert result.returncode in (1, 2)
@@ -152,14 +191,14 @@ def test_user_may_do_just_what_its_rules_say(shared_lab: Lab, namespace: str) ->
 class TestExistingCluster:
     """LAB_KUBECONFIG, with the shared lab as the existing cluster."""
 
-    def test_without_the_marker_it_is_left_alone(self, shared_lab: Lab) -> None:
+    def test_without_the_marker_it_is_left_alone(self, run_command: Run, shared_lab: Lab) -> None:
         result = run_command("up", "--name", "guest", LAB_KUBECONFIG=str(shared_lab.kubeconfig))
         assert result.returncode == 1
         assert "that cluster has no namespace steady-lab-marker, so it is left alone" in result.stderr
         assert shared_lab.setup_api.find("Namespace", "starrocks") is None
         run_command("down", "--name", "guest")
 
-    def test_only_what_the_lab_made_goes(self, shared_lab: Lab, namespace: str) -> None:
+    def test_only_what_the_lab_made_goes(self, run_command: Run, shared_lab: Lab, namespace: str) -> None:
         api = shared_lab.setup_api
         api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "steady-lab-marker"}})
         environment = {"LAB_KUBECONFIG": str(shared_lab.kubeconfig)}

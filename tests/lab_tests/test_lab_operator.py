@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+
 from steadylab import ClusterSpec, Lab, objects
 from steadylab.kube import Object
 from steadylab.operator import (
@@ -49,8 +50,10 @@ PARTITION_2 = {"type": "RollingUpdate", "rollingUpdate": {"partition": 2}}
         (workload(), (True, "")),
         (workload(observed=1), (False, "Waiting for statefulset spec update to be observed")),
         (workload(ready=1), (False, "Waiting for 2 pods to be ready")),
-        (workload(updated=1), (False, "Waiting for partitioned roll out to finish: 1 out of 3 new pods have been"
-                                      " updated")),
+        (
+            workload(updated=1),
+            (False, "Waiting for partitioned roll out to finish: 1 out of 3 new pods have been updated"),
+        ),
         (workload(updated=1, strategy=PARTITION_2), (True, "")),
     ],
 )
@@ -103,7 +106,10 @@ def test_workload_of_a_component_has_the_names_of_the_original() -> None:
     assert made["spec"]["serviceName"] == "prod-fe-search"
     assert made["spec"]["podManagementPolicy"] == "Parallel"
     assert made["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == 120
-    assert [service["metadata"]["name"] for service in services(manifest(), FE)] == ["prod-fe-search", "prod-fe-service"]
+    assert [service["metadata"]["name"] for service in services(manifest(), FE)] == [
+        "prod-fe-search",
+        "prod-fe-service",
+    ]
 
 
 def test_hash_changes_with_the_spec_alone() -> None:
@@ -138,15 +144,25 @@ class Cluster:
         return self.api.get("StarRocksCluster", self.spec.name, self.spec.namespace)
 
     def wait(self, wanted: Callable[[Object], bool]) -> None:
-        self.api.wait_for("StarRocksCluster", self.spec.name, self.spec.namespace,
-                          lambda found: found is not None and wanted(found), SECONDS)
+        self.api.wait_for(
+            "StarRocksCluster",
+            self.spec.name,
+            self.spec.namespace,
+            lambda found: found is not None and wanted(found),
+            SECONDS,
+        )
 
     def wait_phase(self, phase: str) -> None:
         self.wait(lambda found: found.get("status", {}).get("phase") == phase)
 
     def wait_workload(self, component: str, wanted: Callable[[Object], bool]) -> None:
-        self.api.wait_for("StatefulSet", f"{self.spec.name}-{component}", self.spec.namespace,
-                          lambda found: found is not None and wanted(found), SECONDS)
+        self.api.wait_for(
+            "StatefulSet",
+            f"{self.spec.name}-{component}",
+            self.spec.namespace,
+            lambda found: found is not None and wanted(found),
+            SECONDS,
+        )
 
     def workload(self, component: str) -> Object:
         return self.api.get("StatefulSet", f"{self.spec.name}-{component}", self.spec.namespace)
@@ -164,22 +180,26 @@ def cluster(shared_lab: Lab, request: pytest.FixtureRequest) -> Iterator[Cluster
     shared_lab.remove_namespace(name)
 
 
-def updated(count: int) -> Callable[[Object], bool]:
+def updated(count: int, version: str = "3.3.1") -> Callable[[Object], bool]:
+    """That a workload has so many pods of its newest template, which has that version, and all three are ready."""
+
     def wanted(found: Object) -> bool:
         status = found["status"]
         observed = status.get("observedGeneration") == found["metadata"]["generation"]
-        return bool(observed and status.get("updatedReplicas") == count and status.get("readyReplicas") == 3)
+        image = found["spec"]["template"]["spec"]["containers"][0]["image"]
+        numbers = (status.get("updatedReplicas"), status.get("readyReplicas"))
+        return bool(observed and image.endswith(f":{version}") and numbers == (count, 3))
 
     return wanted
 
 
 def test_partition_is_honoured_and_removed_with_the_spec(cluster: Cluster) -> None:
     cluster.patch(starRocksBeSpec={"image": objects.image("be", "3.3.2"), "updateStrategy": PARTITION_2})
-    cluster.wait_workload("be", updated(1))
+    cluster.wait_workload("be", updated(1, "3.3.2"))
     assert cluster.images("be") == {"sr-be-0": "3.3.1", "sr-be-1": "3.3.1", "sr-be-2": "3.3.2"}
     cluster.wait_phase("running")
     cluster.patch(starRocksBeSpec={"updateStrategy": None})
-    cluster.wait_workload("be", updated(3))
+    cluster.wait_workload("be", updated(3, "3.3.2"))
     assert cluster.workload("be")["spec"]["updateStrategy"]["rollingUpdate"]["partition"] == 0
     cluster.wait_phase("running")
 
@@ -188,7 +208,7 @@ def test_fe_and_be_move_in_the_same_pass(cluster: Cluster) -> None:
     images = {f"starRocks{name.capitalize()}Spec": {"image": objects.image(name, "3.3.2")} for name in ("fe", "be")}
     cluster.patch(**images)
     for component in ("be", "fe"):
-        cluster.wait_workload(component, updated(3))
+        cluster.wait_workload(component, updated(3, "3.3.2"))
     cluster.wait_phase("running")
 
 
@@ -212,14 +232,15 @@ def test_unknown_fields_are_pruned_and_the_status_is_written_as_a_whole(cluster:
 
 
 def test_wait_for_full_rollout_holds_be_back_while_fe_is_partitioned(cluster: Cluster) -> None:
-    cluster.patch(waitForFullRollout=True,
-                  starRocksFeSpec={"image": objects.image("fe", "3.3.2"), "updateStrategy": PARTITION_2})
-    cluster.wait_workload("fe", updated(1))
+    cluster.patch(
+        waitForFullRollout=True, starRocksFeSpec={"image": objects.image("fe", "3.3.2"), "updateStrategy": PARTITION_2}
+    )
+    cluster.wait_workload("fe", updated(1, "3.3.2"))
     cluster.patch(starRocksBeSpec={"image": objects.image("be", "3.3.2")})
     cluster.wait_phase("running")
     assert set(cluster.images("be").values()) == {"3.3.1"}
     cluster.patch(starRocksFeSpec={"updateStrategy": None})
-    cluster.wait_workload("be", updated(3))
+    cluster.wait_workload("be", updated(3, "3.3.2"))
     assert set(cluster.images("be").values()) == {"3.3.2"}
 
 

@@ -151,7 +151,7 @@ def test_versions_as_clients_ask_for_them(cluster: Harness) -> None:
 
 
 def test_versions_carry_the_commit_where_asked_for() -> None:
-    """SR issue 45774: current_version() is 3.3.0-rc01-3b8cb0c."""
+    """StarRocks issue 45774: current_version() is 3.3.0-rc01-3b8cb0c."""
     with harness.start(fe=1, be=1, commit_hash="2b87854") as cluster:
         assert cluster.query(LEADER, "SHOW FRONTENDS")[0]["Version"] == "3.3.1-2b87854"
         assert cluster.query(LEADER, "SHOW BACKENDS")[0]["Version"] == "3.3.1-2b87854"
@@ -220,7 +220,7 @@ def test_show_frontends(cluster: Harness) -> None:
 
 
 def test_show_frontends_may_show_no_leader_at_all() -> None:
-    """SR issue 50999, seen on 3.3.0 to 3.3.3: only SHOW PROC '/frontends' shows the leader."""
+    """StarRocks issue 50999, seen on 3.3.0 to 3.3.3: only SHOW PROC '/frontends' shows the leader."""
     with harness.start(leader_role_hidden=True) as cluster:
         assert {row["Role"] for row in cluster.query(LEADER, "SHOW FRONTENDS")} == {"FOLLOWER"}
         assert "LEADER" in {row["Role"] for row in cluster.query(LEADER, "SHOW PROC '/frontends'")}
@@ -352,7 +352,7 @@ def test_a_new_leader_goes_by_its_own_memory(cluster: Harness) -> None:
 
 
 def test_a_demoted_leader_may_restart_its_process(cluster: Harness) -> None:
-    """Before SR PR 75592 an FE that loses the role exits: its settings and its connections are gone."""
+    """Before StarRocks PR 75592 an FE that loses the role exits: its settings and its connections are gone."""
     _set(cluster, "0")
     with cluster.connect(LEADER) as connection:
         cluster.set_leader(OTHER, demoted_exits=True)
@@ -423,7 +423,7 @@ def test_an_fe_that_goes_down_breaks_connections_and_refuses_new_ones(cluster: H
 
 
 def test_a_statement_for_the_leader_hangs_until_there_is_one() -> None:
-    """SR operator PR 4: with no leader SHOW FRONTENDS can hang."""
+    """StarRocks operator PR 4: with no leader SHOW FRONTENDS can hang."""
     with harness.start(election_seconds=0.2) as cluster:
         cluster.delete_pod(LEADER)
         roles = {row["Role"] for row in cluster.query(FOLLOWER, "SHOW FRONTENDS") if row["Alive"] == "true"}
@@ -431,7 +431,7 @@ def test_a_statement_for_the_leader_hangs_until_there_is_one() -> None:
 
 
 def test_without_quorum_a_statement_for_the_leader_fails_in_the_end() -> None:
-    """Text of SR issue 5822. What is answered locally still works."""
+    """Text of StarRocks issue 5822. What is answered locally still works."""
     with harness.start(forward_wait_seconds=0.1) as cluster:
         cluster.delete_pod(LEADER)
         cluster.delete_pod(OTHER)
@@ -468,7 +468,7 @@ def test_the_next_winner_can_be_named(cluster: Harness) -> None:
 
 
 def test_transfer_leader_where_it_exists() -> None:
-    """SR PR 75592; its grammar is inferred."""
+    """StarRocks PR 75592; its grammar is inferred."""
     with harness.start(transfer_leader=True) as cluster:
         host = cluster.cluster_state()["frontends"][OTHER]["fqdn"]
         cluster.query(FOLLOWER, f"ALTER SYSTEM TRANSFER LEADER TO '{host}:9010'")

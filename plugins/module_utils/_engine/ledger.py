@@ -119,24 +119,11 @@ class Ledger:
                 if first_renewal is None:
                     say(f"{other.reason} Watching whether that run is alive.")
                 first_renewal = other.renewed
-                self._await_change(other)
+                name = target_name(handover.cluster)
+                _await_renewal(
+                    self._client, handover.namespace, name, other.renewed, other.remaining + 0.1, self._clock
+                )
         self._keep(held)
-
-    def _await_change(self, other: lease.HeldByOther) -> None:
-        """Until the other holder's lease changes, or has run out."""
-        name = target_name(self.handover.cluster)
-        path = path_to("coordination.k8s.io/v1", "leases", self.handover.namespace)
-        end = self._clock.ticks() + other.remaining + 0.1
-        with Feed(self._client, path, field_selector=f"metadata.name={name}") as feed:
-            while (left := end - self._clock.ticks()) > 0:
-                change = feed.next(left)
-                if change is None:
-                    return
-                if change.kind == "ERROR":
-                    raise _as_error(change.value)
-                objects = change.value if change.kind == "SYNC" else [change.value]
-                if any((o.get("spec") or {}).get("renewTime") != other.renewed for o in objects):
-                    return
 
     def renew(self) -> None:
         """Renew the lease when a third of its time is over; LeaseLost when it is no longer ours.
@@ -180,6 +167,35 @@ class Ledger:
     def handed_over(self) -> Handover:
         """What the next task needs."""
         return replace(self.handover, record=self._record.to_record() if self._record else None)
+
+
+def await_free(client: KubeClient, namespace: str, cluster: str, seconds: float, clock: Clock) -> None:
+    """Until nobody holds the cluster's lease or it has run out; LeaseHeld when that takes longer than `seconds`."""
+    name = target_name(cluster)
+    end = clock.ticks() + seconds
+    while (state := lease.read(client, namespace, name)) is not None:
+        remaining = state.remaining(clock.now())
+        if remaining <= 0:
+            return
+        if clock.ticks() >= end:
+            raise lease.HeldByOther(f"Lease {namespace}/{name}", state, remaining)
+        _await_renewal(client, namespace, name, state.renewed, min(remaining + 0.1, end - clock.ticks()), clock)
+
+
+def _await_renewal(client: KubeClient, namespace: str, name: str, renewed: str, seconds: float, clock: Clock) -> None:
+    """Until the lease's renewal time changes, or the seconds are over."""
+    end = clock.ticks() + seconds
+    path = path_to("coordination.k8s.io/v1", "leases", namespace)
+    with Feed(client, path, field_selector=f"metadata.name={name}") as feed:
+        while (left := end - clock.ticks()) > 0:
+            change = feed.next(left)
+            if change is None:
+                return
+            if change.kind == "ERROR":
+                raise _as_error(change.value)
+            objects = change.value if change.kind == "SYNC" else [change.value]
+            if any((o.get("spec") or {}).get("renewTime") != renewed for o in objects):
+                return
 
 
 def _as_error(value: object) -> RolloutError:

@@ -15,7 +15,6 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.errors impo
     NotFound,
     RolloutError,
 )
-from ansible_collections.steady.rollout.plugins.module_utils._domain.gate import Refusal
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks import causes, settings
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks import gates as gate
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.changes import (
@@ -24,19 +23,20 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.c
     strategy_patch,
 )
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.gates import Target
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.guard import guard_job, guard_name
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.plan import Plan, Step
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.progress import (
     SCHEMA,
     Outcome,
     Record,
     StepRecord,
+    StepState,
     pod_states,
 )
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.snapshot import (
     COMPONENTS,
     Component,
     Pod,
-    Snapshot,
 )
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.spec import UpgradeSpec
 from ansible_collections.steady.rollout.plugins.module_utils._engine.clock import Clock
@@ -122,10 +122,50 @@ class Executor:
         self.ledger.change(record)
         self.ledger.event("run", f"begun: {self.plan.direction}", step=step.id)
         self._start(step)
-        if not self.plan.keys:
+        self._note_plan()
+        if self.plan.keys:
+            self._start_guard()
+            notes += self._quiesce(step)
+        else:
             self.ledger.write()
-            return notes
-        return notes + self._quiesce(step)
+        self._done(step)
+        return notes
+
+    def _start_guard(self) -> None:
+        """Before anything is switched off: the Job that puts it back when this runner dies."""
+        if not self.spec.guard.image:
+            return
+        job = guard_job(self.spec.guard, self.plan.cluster, self.plan.namespace, self.ledger.handover.holder)
+        name = guard_name(self.plan.cluster, self.ledger.handover.holder)
+        self.ledger.change(replace(self.ledger.record, guard=name))
+        self.client.create(path_to("batch/v1", "jobs", self.plan.namespace), job)
+        self.ledger.event("note", f"guard Job {name} started", subject=name)
+
+    def _end_guard(self) -> None:
+        """The settings are back: the guard is not needed. A guard that put them back itself ends by itself."""
+        name = self.ledger.record.guard
+        if not name or name != guard_name(self.plan.cluster, self.ledger.handover.holder):
+            return
+        try:
+            path = path_to("batch/v1", "jobs", self.plan.namespace, name)
+            self.client.delete(path, propagation="Background")
+        except NotFound:
+            self.ledger.event("note", f"guard Job {name} was gone already", subject=name)
+
+    def _note_plan(self) -> None:
+        """The steps that are still to come, so that a report can show what never ran."""
+        record = self.ledger.record
+        for step in self.plan.steps:
+            known = record.steps.get(step.id)
+            if known is None or known.state == "failed":
+                state: StepState = "done" if step.done else "pending"
+                attempts = known.attempts if known else 0
+                entry = StepRecord(
+                    step.title, step.kind, state, estimate_seconds=step.estimate_seconds, attempts=attempts
+                )
+                record = record.with_step(step.id, entry)
+        crossing = record.point_of_no_return or self.plan.point_of_no_return
+        self.ledger.change(replace(record, point_of_no_return=crossing))
 
     def _new_record(self, previous: Record | None) -> Record:
         journal = settings.Journal(
@@ -256,6 +296,7 @@ class Executor:
         back = step.kind == "rollback-pod"
         if back and record.phase != "rolling-back":
             self.ledger.event("rollback", f"rolling back: {record.reason}", step=step.id)
+            self._note_plan()
             record = replace(self.ledger.record.with_touched(step.pod), phase="rolling-back")
         self.ledger.change(replace(record, journal=replace(record.journal, window=window)))
         self._start(step)
@@ -404,17 +445,10 @@ class Executor:
 
     def _await_leader(self, step: Step, *, wanted: str = "", settings_too: bool = False) -> None:
         self._await_pods()
-
-        def leads(snapshot: Snapshot, target: Target) -> Refusal | None:
-            refusal = gate.quorum(snapshot, target)
-            if refusal is None and wanted and snapshot.leader != wanted:
-                return Refusal("quorum", wanted, f"the leader is {snapshot.leader}")
-            return refusal
-
         self._waiter(step).until(
             "a leader",
-            (leads,),
-            lambda: Target("", "fe", "", "", None, None),
+            (gate.quorum, gate.leader_moved) if wanted else (gate.quorum,),
+            lambda: Target(wanted, "fe", "", "", None, None),
             deadline=LEADER_DEADLINE_SECONDS,
             poll=Poll(lambda: self.world.look(settings=settings_too), LAST_POLL_SECONDS),
         )
@@ -430,6 +464,8 @@ class Executor:
             notes += self._switch(step).restore()
         self._await_pods()
         notes += self._restore_strategies()
+        if not self.ledger.record.journal.open_keys:
+            self._end_guard()
         self._done(step)
         self._close(notes)
         return notes

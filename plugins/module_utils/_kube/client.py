@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import unquote, urlencode, urlsplit
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import RolloutError, Unreachable
 from ansible_collections.steady.rollout.plugins.module_utils._kube.connection import Connection, connection_of
@@ -290,6 +290,10 @@ def _new_pools(connection: Connection) -> Any:
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
     options["socket_options"] = [*urllib3.connection.HTTPConnection.default_socket_options, *_KEEPALIVE]
     if connection.proxy:
+        parts = urlsplit(connection.proxy)
+        if parts.username:
+            pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+            options["proxy_headers"] = urllib3.make_headers(proxy_basic_auth=pair)
         return urllib3.ProxyManager(connection.proxy, **options)
     return urllib3.PoolManager(**options)
 

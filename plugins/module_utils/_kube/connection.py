@@ -50,7 +50,7 @@ class Connection:
     namespace: str = "default"
     tls: ssl.SSLContext | None = None
     server_name: str | None = None
-    proxy: str | None = None
+    proxy: str | None = field(default=None, repr=False)
     headers: Callable[[], Headers] = field(default=dict, repr=False)
 
 
@@ -85,7 +85,7 @@ def connection_of(options: Mapping[str, Any]) -> Connection:
             namespace=found.namespace,
             tls=_tls(found) if found.host.startswith("https:") else None,
             server_name=found.server_name,
-            proxy=None if _bypasses(found.host, found.no_proxy) else found.proxy,
+            proxy=_proxy_of(found),
             headers=_headers(found.authorization, given),
         )
     finally:
@@ -288,6 +288,24 @@ def _tls(found: _Found) -> ssl.SSLContext:
                 "client_cert", found.cert, f"cannot be loaded with its key: {error}", remedy="Give matching PEM files."
             ) from error
     return context
+
+
+def _proxy_of(found: _Found) -> str | None:
+    """The proxy to use, from the options, the kubeconfig or the environment (which never means loopback addresses)."""
+    parts = urlsplit(found.host)
+    ambient = _variable(f"{parts.scheme}_proxy")
+    proxy = found.proxy or ambient
+    if not proxy or _bypasses(found.host, found.no_proxy or _variable("no_proxy")):
+        return None
+    if proxy == ambient and (parts.hostname in ("localhost", "::1") or str(parts.hostname).startswith("127.")):
+        return None
+    if not proxy.startswith(("http://", "https://")):
+        raise Refused("proxy", None, "is no http:// or https:// URL", remedy="Give an HTTP proxy.")
+    return proxy
+
+
+def _variable(name: str) -> str | None:
+    return os.environ.get(name) or os.environ.get(name.upper()) or None
 
 
 def _bypasses(host: str, no_proxy: str | None) -> bool:

@@ -15,7 +15,7 @@ import contextlib
 import ssl
 import time
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Denied, RolloutError, Unreachable
 from ansible_collections.steady.rollout.plugins.module_utils._kube.client import KubeClient
@@ -164,7 +164,7 @@ def _proxy(proxy: str | None) -> dict[str, Any]:
     parts = urlsplit(proxy)
     options: dict[str, Any] = {"http_proxy_host": parts.hostname, "http_proxy_port": parts.port, "proxy_type": "http"}
     if parts.username:
-        options["http_proxy_auth"] = (parts.username, parts.password or "")
+        options["http_proxy_auth"] = (unquote(parts.username), unquote(parts.password or ""))
     return options
 
 

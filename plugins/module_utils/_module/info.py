@@ -13,7 +13,8 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.errors impo
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.handover import from_text
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.settings import SETTINGS
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.snapshot import Snapshot
-from ansible_collections.steady.rollout.plugins.module_utils._engine.ledger import LABELS, target_name
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.spec import UpgradeSpec
+from ansible_collections.steady.rollout.plugins.module_utils._engine.ledger import LABELS, await_free, target_name
 from ansible_collections.steady.rollout.plugins.module_utils._fe.connect import Frontends
 from ansible_collections.steady.rollout.plugins.module_utils._fe.observe import FeView, observe
 from ansible_collections.steady.rollout.plugins.module_utils._kube import lease
@@ -38,6 +39,7 @@ UPGRADE_NEEDS: tuple[Need, ...] = (
     *(Need(verb, "", "configmaps") for verb in ("get", "create", "patch")),
     *(Need(verb, "coordination.k8s.io", "leases") for verb in ("get", "create", "patch", "list", "watch")),
 )
+GUARD_NEEDS: tuple[Need, ...] = (Need("create", "batch", "jobs"), Need("delete", "batch", "jobs"))
 ON_DELETE_NEEDS: tuple[Need, ...] = (Need("delete", "", "pods"), Need("watch", "apps", "statefulsets"))
 
 
@@ -45,8 +47,9 @@ def run(call: Call) -> Result:
     """Snapshot, record, lease and the handover for the tasks that follow."""
     target = Target.of(call)
     if call.params["purpose"] == "upgrade":
-        spec_of(call.params["spec"], target.cluster, target.namespace)
-        _check_rights(call, target)
+        _check_rights(target, spec_of(call.params["spec"], target.cluster, target.namespace))
+    if call.params["wait_for_lease"]:
+        await_free(target.client, target.namespace, target.cluster, call.params["wait_for_lease"], call.clock)
     objects, handover = target.read()
     if call.params["progress"]:
         earlier = from_text(call.params["progress"], cluster=target.cluster, namespace=target.namespace)
@@ -75,14 +78,15 @@ def run(call: Call) -> Result:
     }
 
 
-def _check_rights(call: Call, target: Target) -> None:
+def _check_rights(target: Target, spec: UpgradeSpec) -> None:
     """Before an upgrade: every right it will need, so that it does not stop half way for want of one."""
     needs = list(UPGRADE_NEEDS)
     if target.fe.transport in ("auto", "port_forward") and not target.fe.addresses:
         needs.append(Need("create", "", "pods", "portforward"))
-    leader = (call.params["spec"] or {}).get("leader") or {}
-    if leader.get("strategy") == "on-delete":
+    if spec.leader_strategy == "on-delete":
         needs += ON_DELETE_NEEDS
+    if spec.guard.image:
+        needs += GUARD_NEEDS
     missing = missing_rights(target.client, target.namespace, needs)
     if missing:
         raise Denied(
@@ -148,6 +152,7 @@ VERB = Verb(
         "purpose": {"type": "str", "choices": ["look", "upgrade"], "default": "look"},
         "spec": {"type": "dict"},
         "progress": {"type": "str", "default": ""},
+        "wait_for_lease": {"type": "float", "default": 0.0},
     },
     run,
 )

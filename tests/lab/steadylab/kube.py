@@ -85,7 +85,7 @@ def _bytes(section: Mapping[str, Any], key: str, base: Path) -> bytes | None:
     if section.get(f"{key}-data"):
         return base64.b64decode(section[f"{key}-data"])
     if section.get(key):
-        return (base / section[key]).read_bytes()
+        return (base / str(section[key])).read_bytes()
     return None
 
 
@@ -122,8 +122,14 @@ class Api:
         self.server = str(cluster["server"]).rstrip("/")
         self._http = urllib3.PoolManager(ssl_context=tls, maxsize=8, retries=False, timeout=TIMEOUT)
 
-    def raw(self, method: str, path: str, body: bytes | None = None, content_type: str = "application/json",
-            query: Mapping[str, str] | None = None) -> urllib3.BaseHTTPResponse:
+    def raw(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        content_type: str = "application/json",
+        query: Mapping[str, str] | None = None,
+    ) -> urllib3.BaseHTTPResponse:
         """One request, whatever its answer.
 
         :raises urllib3.exceptions.HTTPError: no answer came.
@@ -134,8 +140,14 @@ class Api:
             url += "?" + urlencode(query)
         return self._http.request(method, url, body=body, headers=headers)
 
-    def request(self, method: str, path: str, body: Object | None = None, content_type: str = "application/json",
-                query: Mapping[str, str] | None = None) -> Object:
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: Object | None = None,
+        content_type: str = "application/json",
+        query: Mapping[str, str] | None = None,
+    ) -> Object:
         """One request that must succeed; returns the decoded answer.
 
         :raises ApiError: the server refused.
@@ -171,8 +183,9 @@ class Api:
         path = path_of(manifest["kind"], metadata.get("namespace"), metadata["name"])
         return self.request("PATCH", path, manifest, APPLY_PATCH, {"fieldManager": manager, "force": "true"})
 
-    def patch(self, kind: str, name: str, patch: Object, namespace: str | None = None,
-              subresource: str | None = None) -> Object:
+    def patch(
+        self, kind: str, name: str, patch: Object, namespace: str | None = None, subresource: str | None = None
+    ) -> Object:
         """JSON merge patch of an object or of one of its subresources."""
         return self.request("PATCH", path_of(kind, namespace, name, subresource), patch, MERGE_PATCH)
 
@@ -184,32 +197,52 @@ class Api:
             if error.status != 404:
                 raise
 
-    def watch(self, kind: str, resource_version: str, namespace: str | None = None, selector: str = "",
-              field: str = "", seconds: int = WATCH_SECONDS) -> Iterator[tuple[str, Object]]:
+    def watch(
+        self,
+        kind: str,
+        resource_version: str,
+        namespace: str | None = None,
+        selector: str = "",
+        field: str = "",
+        seconds: int = WATCH_SECONDS,
+    ) -> Iterator[tuple[str, Object]]:
         """The events (type and object) from a resourceVersion on, until the server ends the watch.
 
         :raises ApiError: the server refused, or reported an error in the stream (410: list again).
         """
-        query = {"watch": "true", "resourceVersion": resource_version, "timeoutSeconds": str(seconds),
-                 "allowWatchBookmarks": "true"}
+        query = {
+            "watch": "true",
+            "resourceVersion": resource_version,
+            "timeoutSeconds": str(seconds),
+            "allowWatchBookmarks": "true",
+        }
         query.update({key: value for key, value in (("labelSelector", selector), ("fieldSelector", field)) if value})
         url = f"{self.server}{path_of(kind, namespace)}?{urlencode(query)}"
-        response = self._http.request("GET", url, headers=self._headers, preload_content=False,
-                                      timeout=urllib3.Timeout(connect=5, read=seconds + 30))
+        response = self._http.request(
+            "GET",
+            url,
+            headers=self._headers,
+            preload_content=False,
+            timeout=urllib3.Timeout(connect=5, read=seconds + 30),
+        )
         try:
             if response.status >= 300:
                 raise _error(response.status, response.read())
             for line in _lines(response):
                 event = json.loads(line)
                 if event["type"] == "ERROR":
-                    raise ApiError(event["object"].get("code", 500), event["object"].get("reason", ""),
-                                   event["object"].get("message", ""))
+                    raise ApiError(
+                        event["object"].get("code", 500),
+                        event["object"].get("reason", ""),
+                        event["object"].get("message", ""),
+                    )
                 yield event["type"], event["object"]
         finally:
             response.close()
 
-    def wait_for(self, kind: str, name: str, namespace: str | None, wanted: Callable[[Object | None], bool],
-                 seconds: float) -> None:
+    def wait_for(
+        self, kind: str, name: str, namespace: str | None, wanted: Callable[[Object | None], bool], seconds: float
+    ) -> None:
         """Wait until an object (None while there is none) is as wanted, by list and watch.
 
         :raises TimeoutError: it is not so after that many seconds.
@@ -224,8 +257,9 @@ class Api:
             if left <= 0:
                 where = f" in namespace {namespace}" if namespace else ""
                 raise TimeoutError(f"{kind} {name}{where} is not as wanted after {seconds:g} s")
-            for event, item in self.watch(kind, listed["metadata"]["resourceVersion"], namespace, field=field,
-                                          seconds=left):
+            for event, item in self.watch(
+                kind, listed["metadata"]["resourceVersion"], namespace, field=field, seconds=left
+            ):
                 if event != "BOOKMARK" and wanted(None if event == "DELETED" else item):
                     return
 

@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -55,6 +56,8 @@ class Parameters:
         """
         if self.cluster is not None:
             self.cluster.check()
+        if not re.fullmatch(r"v?\d+\.\d+\.\d+", self.operator_version):
+            raise objects.SpecError(f"--operator-version={self.operator_version!r}: use a version such as 1.11.5")
         for name, seconds in (("ready", self.ready_seconds), ("termination", self.termination_seconds)):
             if not 0 <= seconds <= 3600:
                 raise objects.SpecError(f"--{name}-seconds={seconds:g}: use a number from 0 to 3600")
@@ -96,6 +99,15 @@ def _is_still(directory: Path, descriptor: int) -> bool:
         return False
 
 
+def _empty(directory: Path) -> None:
+    """Remove all that is in a directory, which itself stays and stays locked."""
+    for entry in directory.iterdir():
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+
+
 class Lab:
     """One lab. Make it with `Lab.up`, or `Lab.attach` for one that runs already."""
 
@@ -108,8 +120,18 @@ class Lab:
     # Start and end.
 
     @classmethod
-    def up(cls, name: str = "lab", cluster: str | None = "prod", *, namespace: str = "starrocks", fe: int = 3,
-           be: int = 3, cn: int = 0, version: str = "3.3.1", **others: Any) -> Lab:
+    def up(
+        cls,
+        name: str = "lab",
+        cluster: str | None = "prod",
+        *,
+        namespace: str = "starrocks",
+        fe: int = 3,
+        be: int = 3,
+        cn: int = 0,
+        version: str = "3.3.1",
+        **others: Any,
+    ) -> Lab:
         """Start a lab (or reuse a healthy one of the same name and parameters) and wait until its cluster runs.
 
         `cluster=None` makes an empty plane; `others` are the further fields of `Parameters`.
@@ -172,33 +194,44 @@ class Lab:
         record = self.record()
         if record is None or not all(self.health().values()):
             processes.end_all(self.directory)
-            for entry in self.directory.iterdir():
-                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+            _empty(self.directory)
             return False
         if record["parameters"] == asdict(parameters) and record["external"] == external:
             return True
-        raise LabError(f"lab {self.name!r} is up with other parameters: {json.dumps(record['parameters'])}. Take it down"
-                       f" first (tests/lab/down --name {self.name}) or choose another --name.")
+        raise LabError(
+            f"lab {self.name!r} is up with other parameters: {json.dumps(record['parameters'])}. Take it"
+            f" down first (tests/lab/down --name {self.name}) or choose another --name."
+        )
+
+    @contextlib.contextmanager
+    def _ended_on_failure(self) -> Iterator[None]:
+        """End all processes if the start fails or is interrupted; the logs stay for whoever wants to know why."""
+        try:
+            yield
+        except (plane.StartError, processes.ProcessError, TimeoutError, ApiError, ControlError) as error:
+            processes.end_all(self.directory)
+            raise LabError(
+                f"lab {self.name!r} did not start: {error}\nIts logs are in {self.directory / 'logs'}"
+                f" until tests/lab/down --name {self.name}"
+            ) from error
+        except BaseException:
+            processes.end_all(self.directory)
+            raise
 
     def _start(self, parameters: Parameters, binaries: Path, external: str | None) -> None:
-        try:
+        with self._ended_on_failure():
             if external is not None:
                 self._start_external(parameters, binaries, external)
                 return
-            for attempt in range(1, START_ATTEMPTS + 1):
+            for _attempt in range(1, START_ATTEMPTS):
                 try:
                     self._start_plane(parameters, binaries)
                     return
                 except plane.PortTaken as error:
+                    say(f"lab {self.name}: {str(error).splitlines()[0]}: a port was taken meanwhile; trying others")
                     processes.end_all(self.directory)
-                    if attempt == START_ATTEMPTS:
-                        raise
-                    say(f"lab {self.name}: {str(error).splitlines()[0]}; trying other ports")
-                    shutil.rmtree(self.directory / "etcd")
-        except (plane.StartError, processes.ProcessError, TimeoutError, ApiError, ControlError) as error:
-            processes.end_all(self.directory)
-            raise LabError(f"lab {self.name!r} did not start: {error}\nIts logs are in {self.directory / 'logs'}"
-                           f" until tests/lab/down --name {self.name}") from error
+                    _empty(self.directory)
+            self._start_plane(parameters, binaries)
 
     def _start_plane(self, parameters: Parameters, binaries: Path) -> None:
         new = plane.Plane(self.directory, binaries, plane.Ports.find(), parameters.audit)
@@ -228,14 +261,22 @@ class Lab:
         """Start the operator, the simulator and what links port-forwards to it."""
         kubeconfigs, simulator = self.directory / "kubeconfigs", self.directory / "simulator"
         simulator.mkdir(exist_ok=True)
-        new.start_python("simulator", "steadylab.simulator", "--kubeconfig", str(kubeconfigs / "simulator"), "--dir",
-                         str(simulator))
+        new.start_python(
+            "simulator", "steadylab.simulator", "--kubeconfig", str(kubeconfigs / "simulator"), "--dir", str(simulator)
+        )
         if parameters.operator:
-            new.start_python("operator", "steadylab.operator", "--kubeconfig", str(kubeconfigs / "operator"),
-                             "--operator-version", parameters.operator_version)
+            new.start_python(
+                "operator",
+                "steadylab.operator",
+                "--kubeconfig",
+                str(kubeconfigs / "operator"),
+                "--operator-version",
+                parameters.operator_version,
+            )
         if forward:
-            new.start_python("forward", "steadylab.forward", "--kubeconfig", str(kubeconfigs / "simulator"), "--dir",
-                             str(simulator))
+            new.start_python(
+                "forward", "steadylab.forward", "--kubeconfig", str(kubeconfigs / "simulator"), "--dir", str(simulator)
+            )
 
     def _wait_first_cluster(self, parameters: Parameters) -> None:
         """Wait for the cluster that was asked for, if anything makes its pods."""
@@ -248,8 +289,9 @@ class Lab:
         assert record is not None
         self._write_record({**record, "complete": True})
 
-    def _recorder(self, parameters: Parameters, binaries: Path, ports: dict[str, int],
-                  external: str | None) -> Callable[[list[Component]], None]:
+    def _recorder(
+        self, parameters: Parameters, binaries: Path, ports: dict[str, int], external: str | None
+    ) -> Callable[[list[Component]], None]:
         """What writes lab.json, anew after each started process."""
         fixed = {
             "name": self.name,
@@ -309,8 +351,10 @@ class Lab:
             return
         found = api.find("Namespace", cluster.namespace)
         if found is not None and found["metadata"].get("labels", {}).get(LAB_LABEL) != self.name:
-            raise LabError(f"namespace {cluster.namespace!r} exists and was not made by this lab (label"
-                           f" {LAB_LABEL}={self.name}): choose another --namespace")
+            raise LabError(
+                f"namespace {cluster.namespace!r} exists and was not made by this lab (label"
+                f" {LAB_LABEL}={self.name}): choose another --namespace"
+            )
 
     def _install_definition(self, api: Api) -> None:
         """Install the test definition of StarRocksCluster where there is none."""
@@ -324,12 +368,11 @@ class Lab:
     def _remove_objects(self, api: Api) -> None:
         """Remove from an existing cluster what carries this lab's label, and wait until it is gone."""
         selector = f"{LAB_LABEL}={self.name}"
-        for kind in ("Namespace", "CustomResourceDefinition"):
-            names = [item["metadata"]["name"] for item in api.list(kind, selector=selector)["items"]]
-            for name in names:
-                api.delete(kind, name)
-            for name in names:
-                api.wait_for(kind, name, None, lambda item: item is None, CLUSTER_SECONDS)
+        for item in api.list("Namespace", selector=selector)["items"]:
+            _remove_namespace(api, item["metadata"]["name"])
+        for item in api.list("CustomResourceDefinition", selector=selector)["items"]:
+            api.delete("CustomResourceDefinition", item["metadata"]["name"])
+            api.wait_for("CustomResourceDefinition", item["metadata"]["name"], None, _is_gone, CLUSTER_SECONDS)
 
     # What it is.
 
@@ -345,8 +388,10 @@ class Lab:
         """Which parts are well: each process by name, and `complete` for a start that came to its end."""
         record = self.record() or {"processes": [], "complete": False}
         logs = self.directory / "logs"
-        parts = {entry["name"]: Component(entry["name"], entry["pid"], entry["start_ticks"], logs).alive()
-                 for entry in record["processes"]}
+        parts = {
+            entry["name"]: Component(entry["name"], entry["pid"], entry["start_ticks"], logs).alive()
+            for entry in record["processes"]
+        }
         return {**parts, "complete": bool(record["complete"])}
 
     @property
@@ -381,8 +426,18 @@ class Lab:
 
     # The StarRocks clusters.
 
-    def add_cluster(self, name: str = "prod", namespace: str = "starrocks", *, fe: int = 3, be: int = 3, cn: int = 0,
-                    version: str = "3.3.1", password: str = objects.PASSWORD, wait: bool = True) -> ClusterSpec:
+    def add_cluster(
+        self,
+        name: str = "prod",
+        namespace: str = "starrocks",
+        *,
+        fe: int = 3,
+        be: int = 3,
+        cn: int = 0,
+        version: str = "3.3.1",
+        password: str = objects.PASSWORD,
+        wait: bool = True,
+    ) -> ClusterSpec:
         """Make a further StarRocks cluster and wait until it runs.
 
         :raises objects.SpecError: a value that cannot be.
@@ -410,15 +465,18 @@ class Lab:
         pods = [f"{spec.name}-fe-{ordinal}" for ordinal in range(spec.fe)]
         if api.find("CustomResourceDefinition", "portforwards.kwok.x-k8s.io") is not None:
             for pod in pods:
-                api.wait_for("PortForward", pod, spec.namespace, lambda found: found is not None,
-                             deadline - time.monotonic())
+                api.wait_for(
+                    "PortForward", pod, spec.namespace, lambda found: found is not None, deadline - time.monotonic()
+                )
         self._wait_simulated(spec, pods, deadline)
 
     def _wait_simulated(self, spec: ClusterSpec, pods: Sequence[str], deadline: float) -> None:
         while not _serving(self.simulator_state(), spec, pods):
             if time.monotonic() > deadline:
-                raise TimeoutError(f"the simulator does not show cluster {spec.namespace}/{spec.name} with a leader;"
-                                   f" see {self.directory / 'logs' / 'simulator.log'}")
+                raise TimeoutError(
+                    f"the simulator does not show cluster {spec.namespace}/{spec.name} with a leader;"
+                    f" see {self.directory / 'logs' / 'simulator.log'}"
+                )
             self._pause()
 
     def _pause(self) -> None:
@@ -427,17 +485,19 @@ class Lab:
         :raises LabError: it has ended.
         """
         record = self.record() or {"processes": []}
-        simulator = [Component(entry["name"], entry["pid"], entry["start_ticks"], self.directory / "logs" / "simulator.log")
-                     for entry in record["processes"] if entry["name"] == "simulator"]
+        log = self.directory / "logs" / "simulator.log"
+        simulator = [
+            Component(entry["name"], entry["pid"], entry["start_ticks"], log)
+            for entry in record["processes"]
+            if entry["name"] == "simulator"
+        ]
         ended = processes.wait_any_end(simulator, _QUESTION)
         if ended is not None:
             raise LabError(f"the simulator has ended; the end of its log:\n{ended.log_tail()}")
 
     def remove_namespace(self, name: str) -> None:
-        """Delete a namespace that this lab made, with all in it, and wait until it is gone."""
-        api = self.setup_api
-        api.delete("Namespace", name)
-        api.wait_for("Namespace", name, None, lambda found: found is None, CLUSTER_SECONDS)
+        """Delete a namespace with all in it, and wait until it is gone."""
+        _remove_namespace(self.setup_api, name)
 
     # The simulator.
 
@@ -474,32 +534,31 @@ class Lab:
     # Disturbances and users of the control plane.
 
     def lose_node(self, name: str) -> None:
-        """A node falls silent with its pods: the control plane marks it and them, nobody confirms a deletion there."""
+        """A node falls silent with its pods: the control plane marks it and them, nobody confirms a deletion there.
+
+        What the node controller does after 40 s without a heartbeat happens at once.
+        """
         api = self.setup_api
         labels = {"metadata": {"labels": {kubelet.NODE_LOST_LABEL: "true"}}}
         api.patch("Node", name, labels)
         for pod in self._pods_on(api, name):
             api.patch("Pod", pod["metadata"]["name"], labels, pod["metadata"]["namespace"])
-        self._set_node_ready(api, name, "Unknown", "NodeStatusUnknown", "Kubelet stopped posting node status.")
+            _set_ready(api, pod, "False", "NodeNotReady", "Node is not ready")
+        node = api.get("Node", name)
+        _set_ready(api, node, "Unknown", "NodeStatusUnknown", "Kubelet stopped posting node status.")
 
     def restore_node(self, name: str) -> None:
-        """A lost node reports again."""
+        """A lost node reports again, and its pods are as ready as their containers are."""
         api = self.setup_api
         labels = {"metadata": {"labels": {kubelet.NODE_LOST_LABEL: None}}}
         for pod in self._pods_on(api, name):
+            if all(status["ready"] for status in pod["status"].get("containerStatuses") or [{"ready": False}]):
+                _set_ready(api, pod, "True", "", "")
             api.patch("Pod", pod["metadata"]["name"], labels, pod["metadata"]["namespace"])
         api.patch("Node", name, labels)
 
     def _pods_on(self, api: Api, node: str) -> list[Object]:
         return [pod for pod in api.list("Pod")["items"] if pod["spec"].get("nodeName") == node]
-
-    def _set_node_ready(self, api: Api, name: str, status: str, reason: str, message: str) -> None:
-        conditions = api.get("Node", name)["status"]["conditions"]
-        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        for condition in conditions:
-            if condition["type"] == "Ready":
-                condition.update(status=status, reason=reason, message=message, lastTransitionTime=now)
-        api.patch("Node", name, {"status": {"conditions": conditions}}, subresource="status")
 
     def user_kubeconfig(self, name: str, rules: Sequence[Object], namespace: str | None = None) -> Path:
         """A kubeconfig of a new user who may do just what the RBAC rules say, in one namespace or (None) in all."""
@@ -521,12 +580,45 @@ class Lab:
         """
         record = self.record()
         assert record is not None
-        command = [str(Path(record["binaries"]) / "kubectl"), f"--kubeconfig={kubeconfig or self.kubeconfig}",
-                   f"--cache-dir={self.directory / 'kubectl-cache'}", *arguments]
+        command = [
+            str(Path(record["binaries"]) / "kubectl"),
+            f"--kubeconfig={kubeconfig or self.kubeconfig}",
+            f"--cache-dir={self.directory / 'kubectl-cache'}",
+            *arguments,
+        ]
         result = subprocess.run(command, capture_output=True, text=True, check=False)
         if check and result.returncode != 0:
             raise LabError(f"kubectl {' '.join(arguments)}: {result.stderr.strip()}")
         return result.stdout
+
+
+def _is_gone(item: Object | None) -> bool:
+    return item is None
+
+
+def _remove_namespace(api: Api, name: str) -> None:
+    """Delete a namespace, what makes pods in it first.
+
+    The namespace controller would wait for half of a pod's grace period (StarRocks: 120 s) before it looks again.
+    """
+    for kind in ("StarRocksCluster", "StatefulSet", "Pod"):
+        items = api.list(kind, name)["items"]
+        for item in items:
+            api.delete(kind, item["metadata"]["name"], name)
+        for item in items:
+            api.wait_for(kind, item["metadata"]["name"], name, _is_gone, CLUSTER_SECONDS)
+    api.delete("Namespace", name)
+    api.wait_for("Namespace", name, None, _is_gone, CLUSTER_SECONDS)
+
+
+def _set_ready(api: Api, item: Object, status: str, reason: str, message: str) -> None:
+    """Set the Ready condition of a node or a pod, as the node controller or a kubelet does."""
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    ready = {"type": "Ready", "status": status, "reason": reason, "message": message, "lastTransitionTime": now}
+    others = [entry for entry in item["status"].get("conditions") or () if entry["type"] != "Ready"]
+    kind = "Pod" if "namespace" in item["metadata"] else "Node"
+    patch = {"status": {"conditions": [*others, ready]}}
+    api.patch(kind, item["metadata"]["name"], patch, item["metadata"].get("namespace"), "status")
 
 
 def _marked(kubeconfig: str) -> Api:
@@ -540,8 +632,11 @@ def _marked(kubeconfig: str) -> Api:
     except (OSError, ValueError, ApiError) as error:
         raise LabError(f"LAB_KUBECONFIG={kubeconfig}: {error}") from error
     if marker is None:
-        raise LabError(f"LAB_KUBECONFIG={kubeconfig}: that cluster has no namespace {objects.MARKER_NAMESPACE}, so it is"
-                       f" left alone. If it is a cluster for tests: kubectl create namespace {objects.MARKER_NAMESPACE}")
+        raise LabError(
+            f"LAB_KUBECONFIG={kubeconfig}: that cluster has no namespace {objects.MARKER_NAMESPACE}, so it"
+            " is left alone. If it is a cluster for tests:"
+            f" kubectl create namespace {objects.MARKER_NAMESPACE}"
+        )
     return api
 
 

@@ -82,10 +82,22 @@ FE: Final = Component(
     8030,
     (("fe-meta", f"{ROOT}/fe/meta"), ("fe-log", f"{ROOT}/fe/log")),
 )
-BE: Final = Component("be", (("be-port", 9060), *_BE_PORTS), (("be", 9060), *_BE_SERVICE), ("heartbeat", 9050), 8040,
-                      (("be-data", f"{ROOT}/be/storage"), ("be-log", f"{ROOT}/be/log")))
-CN: Final = Component("cn", (("thrift-port", 9060), *_BE_PORTS), (("thrift", 9060), *_BE_SERVICE), ("heartbeat", 9050),
-                      8040, (("cn-log", f"{ROOT}/cn/log"),))
+BE: Final = Component(
+    "be",
+    (("be-port", 9060), *_BE_PORTS),
+    (("be", 9060), *_BE_SERVICE),
+    ("heartbeat", 9050),
+    8040,
+    (("be-data", f"{ROOT}/be/storage"), ("be-log", f"{ROOT}/be/log")),
+)
+CN: Final = Component(
+    "cn",
+    (("thrift-port", 9060), *_BE_PORTS),
+    (("thrift", 9060), *_BE_SERVICE),
+    ("heartbeat", 9050),
+    8040,
+    (("cn-log", f"{ROOT}/cn/log"),),
+)
 COMPONENTS: Final = (FE, BE, CN)
 
 
@@ -132,8 +144,13 @@ def environment(cluster: Object, component: Component, spec: Object) -> list[Obj
 
 
 def _probe(port: int, failures: int) -> Object:
-    return {"httpGet": {"path": "/api/health", "port": port, "scheme": "HTTP"}, "periodSeconds": 5,
-            "failureThreshold": failures, "timeoutSeconds": 1, "successThreshold": 1}
+    return {
+        "httpGet": {"path": "/api/health", "port": port, "scheme": "HTTP"},
+        "periodSeconds": 5,
+        "failureThreshold": failures,
+        "timeoutSeconds": 1,
+        "successThreshold": 1,
+    }
 
 
 def _failures(spec: Object, key: str, default: int) -> int:
@@ -161,14 +178,17 @@ def _container(cluster: Object, component: Component, spec: Object) -> Object:
         "imagePullPolicy": spec.get("imagePullPolicy") or "IfNotPresent",
         "command": spec.get("command") or [f"{ROOT}/{name}_entrypoint.sh"],
         "args": spec.get("args") or ["$(FE_SERVICE_NAME)"],
-        "ports": [{"name": port, "containerPort": number, "protocol": "TCP"}
-                  for port, number in component.container_ports],
+        "ports": [
+            {"name": port, "containerPort": number, "protocol": "TCP"} for port, number in component.container_ports
+        ],
         "env": environment(cluster, component, spec),
         "resources": resources,
         "volumeMounts": mounts,
         "lifecycle": lifecycle,
-        "securityContext": {"allowPrivilegeEscalation": False,
-                            "readOnlyRootFilesystem": bool(spec.get("readOnlyRootFilesystem"))},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": bool(spec.get("readOnlyRootFilesystem")),
+        },
         **_probes(spec, component.health_port),
     }
 
@@ -193,13 +213,23 @@ def _claims(spec: Object) -> tuple[list[Object], list[Object]]:
             claim["storageClassName"] = volume["storageClassName"]
         if volume.get("storageSize"):
             claim["resources"] = {"requests": {"storage": volume["storageSize"]}}
-        claims.append({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": volume["name"]},
-                       "spec": claim})
+        claims.append(
+            {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": volume["name"]}, "spec": claim}
+        )
     return volumes, claims
 
 
-_POD_FIELDS: Final = ("affinity", "tolerations", "nodeSelector", "topologySpreadConstraints", "imagePullSecrets",
-                      "hostAliases", "initContainers", "schedulerName", "shareProcessNamespace")
+_POD_FIELDS: Final = (
+    "affinity",
+    "tolerations",
+    "nodeSelector",
+    "topologySpreadConstraints",
+    "imagePullSecrets",
+    "hostAliases",
+    "initContainers",
+    "schedulerName",
+    "shareProcessNamespace",
+)
 
 
 def _pod_template(cluster: Object, component: Component, spec: Object, volumes: list[Object]) -> Object:
@@ -219,8 +249,14 @@ def _pod_template(cluster: Object, component: Component, spec: Object, volumes: 
 
 
 def _owner(cluster: Object) -> Object:
-    return {"apiVersion": cluster["apiVersion"], "kind": cluster["kind"], "name": cluster["metadata"]["name"],
-            "uid": cluster["metadata"]["uid"], "controller": True, "blockOwnerDeletion": True}
+    return {
+        "apiVersion": cluster["apiVersion"],
+        "kind": cluster["kind"],
+        "name": cluster["metadata"]["name"],
+        "uid": cluster["metadata"]["uid"],
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
 
 
 def stateful_set(cluster: Object, component: Component) -> Object:
@@ -263,10 +299,17 @@ def services(cluster: Object, component: Component) -> list[Object]:
     """The headless search service and the external one (templates/service/spec.go, resource_utils/service.go)."""
     name = cluster["metadata"]["name"]
     user = cluster["spec"][component.spec_key].get("service") or {}
-    search = {"clusterIP": "None", "publishNotReadyAddresses": True, "selector": selector(name, component),
-              "ports": [_service_port(*component.search_port)]}
-    external = {"type": user.get("type") or "ClusterIP", "selector": selector(name, component),
-                "ports": [_service_port(*port) for port in component.service_ports]}
+    search = {
+        "clusterIP": "None",
+        "publishNotReadyAddresses": True,
+        "selector": selector(name, component),
+        "ports": [_service_port(*component.search_port)],
+    }
+    external = {
+        "type": user.get("type") or "ClusterIP",
+        "selector": selector(name, component),
+        "ports": [_service_port(*port) for port in component.service_ports],
+    }
     return [
         _finished(cluster, component, "v1", "Service", f"{name}-{component.name}-search", search),
         _finished(cluster, component, "v1", "Service", f"{name}-{component.name}-service", external),
@@ -291,8 +334,9 @@ def rollout_status(workload: Object, on_delete_allowed: bool) -> tuple[bool, str
         return True, ""
     moving = wanted - strategy.get("rollingUpdate", {}).get("partition", 0)
     if updated < moving:
-        return False, (f"Waiting for partitioned roll out to finish: {updated} out of {moving} new pods have been"
-                       " updated")
+        return False, (
+            f"Waiting for partitioned roll out to finish: {updated} out of {moving} new pods have been updated"
+        )
     return True, ""
 
 
@@ -321,8 +365,11 @@ def _names(pods: Sequence[Object]) -> list[str]:
 def component_phase(pods: Sequence[Object], rollout: Callable[[], tuple[bool, str]]) -> Object:
     """A component's phase, reason and instances (subcontrollers/subcontroller.go, UpdateStatus)."""
     creating, ready, failed = count_pods(pods)
-    instances = {"runningInstances": _names(ready), "failedInstances": _names(failed),
-                 "creatingInstances": _names(creating)}
+    instances = {
+        "runningInstances": _names(ready),
+        "failedInstances": _names(failed),
+        "creatingInstances": _names(creating),
+    }
     status: Object = {name: pods for name, pods in instances.items() if pods}
     if failed:
         return {**status, "phase": "failed", **_reason(failed[0]["status"].get("reason", ""))}
@@ -569,8 +616,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run until killed."""
     parser = argparse.ArgumentParser(prog="python -m steadylab.operator", description=__doc__.split("\n", 1)[0])
     parser.add_argument("--kubeconfig", required=True)
-    parser.add_argument("--operator-version", type=parse_version, default=LAST_WITHOUT_ON_DELETE,
-                        help="behave as this version of the operator; those after 1.11.5 accept OnDelete")
+    parser.add_argument(
+        "--operator-version",
+        type=parse_version,
+        default=LAST_WITHOUT_ON_DELETE,
+        help="behave as this version of the operator; those after 1.11.5 accept OnDelete",
+    )
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     api = Api(options.kubeconfig)

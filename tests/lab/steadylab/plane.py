@@ -189,8 +189,10 @@ class Plane:
             if ended is not None:
                 raise _ended(ended)
             if time.monotonic() > deadline:
-                raise StartError(f"{what} was not ready within {START_SECONDS:g} s; the end of its log:\n"
-                                 + self.components[-1].log_tail())
+                raise StartError(
+                    f"{what} was not ready within {START_SECONDS:g} s; the end of its log:\n"
+                    + self.components[-1].log_tail()
+                )
 
     def check(self) -> None:
         """See that all started processes still run.
@@ -212,10 +214,17 @@ class Plane:
         command = [str(self.binaries / "etcd"), f"--data-dir={self.directory / 'etcd'}", "--name=lab"]
         command += ["--unsafe-no-fsync", "--log-level=warn", "--client-cert-auth", "--peer-client-cert-auth"]
         command += [f"--listen-client-urls={client}", f"--advertise-client-urls={client}"]
-        command += [f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}", f"--initial-cluster=lab={peer}"]
+        command += [
+            f"--listen-peer-urls={peer}",
+            f"--initial-advertise-peer-urls={peer}",
+            f"--initial-cluster=lab={peer}",
+        ]
         for prefix in ("", "peer-"):
-            command += [f"--{prefix}cert-file={self._pki('etcd.crt')}", f"--{prefix}key-file={self._pki('etcd.key')}",
-                        f"--{prefix}trusted-ca-file={self._pki('ca.crt')}"]
+            command += [
+                f"--{prefix}cert-file={self._pki('etcd.crt')}",
+                f"--{prefix}key-file={self._pki('etcd.key')}",
+                f"--{prefix}trusted-ca-file={self._pki('ca.crt')}",
+            ]
         return command
 
     def _apiserver_command(self) -> list[str]:
@@ -264,7 +273,10 @@ class Plane:
             # A lost node is noticed by its status within a second; its heartbeat would take 40 (see lose_node).
             "node-monitor-period": "1s",
         }
-        return [str(self.binaries / "kube-controller-manager"), *(f"--{name}={value}" for name, value in options.items())]
+        return [
+            str(self.binaries / "kube-controller-manager"),
+            *(f"--{name}={value}" for name, value in options.items()),
+        ]
 
     def _scheduler_command(self) -> list[str]:
         options = {
@@ -286,7 +298,7 @@ class Plane:
             "server-address": f"127.0.0.1:{self.ports.kubelet}",
             "tls-cert-file": self._pki("kubelet.crt"),
             "tls-private-key-file": self._pki("kubelet.key"),
-            "node-lease-duration-seconds": "40",
+            "node-lease-duration-seconds": "0",
             "enable-crds": "PortForward",
         }
         return [str(self.binaries / "kwok"), *(f"--{name}={value}" for name, value in options.items())]

@@ -59,7 +59,9 @@ def _start_ticks(pid: int) -> int | None:
     return None if fields[0] in "ZX" else int(fields[19])
 
 
-def spawn(name: str, command: Sequence[str], directory: Path, environment: Mapping[str, str] | None = None) -> Component:
+def spawn(
+    name: str, command: Sequence[str], directory: Path, environment: Mapping[str, str] | None = None
+) -> Component:
     """Start a process of the lab in `directory`, in a session of its own, with output to `logs/<name>.log`.
 
     :raises ProcessError: the command cannot be started.
@@ -68,8 +70,15 @@ def spawn(name: str, command: Sequence[str], directory: Path, environment: Mappi
     env = {**os.environ, **(environment or {}), MARKER: str(directory)}
     with log.open("ab") as output:
         try:
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=directory,
-                                       env=env, start_new_session=True)
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                cwd=directory,
+                env=env,
+                start_new_session=True,
+            )
         except OSError as error:
             raise ProcessError(f"cannot start {name}: {error}") from error
     ticks = _start_ticks(process.pid)

@@ -128,6 +128,13 @@ def quorum(snapshot: Snapshot, target: Target) -> Refusal | None:
     return None
 
 
+def leader_moved(snapshot: Snapshot, target: Target) -> Refusal | None:
+    """The pod is the leader."""
+    if snapshot.leader != target.pod:
+        return Refusal("leader_moved", target.pod, f"the leader is {snapshot.leader}")
+    return None
+
+
 def quorum_survives(snapshot: Snapshot, target: Target) -> Refusal | None:
     """Restarting this FE leaves a majority of electors alive."""
     if target.component != "fe" or target.frontend_outage_accepted:

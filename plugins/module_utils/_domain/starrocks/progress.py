@@ -31,6 +31,7 @@ SCHEMA = 1
 MAX_EVENTS = 2000
 
 Phase = Literal["running", "rolling-back", "restoring", "done"]
+StepState = Literal["pending", "running", "done", "failed"]
 Outcome = Literal["", "succeeded", "rolled-back", "frozen", "failed", "restored", "unchanged"]
 
 
@@ -62,7 +63,7 @@ class StepRecord:
 
     title: str
     kind: str
-    state: Literal["running", "done", "failed"] = "running"
+    state: StepState = "running"
     started_at: str = ""
     finished_at: str = ""
     attempts: int = 1
@@ -116,12 +117,14 @@ class Record:
     remedy: str = ""
     finished_at: str = ""
     front: str = "playbook"
+    guard: str = ""
     journal: Journal = field(default_factory=Journal)
     touched: tuple[str, ...] = ()
     steps: dict[str, StepRecord] = field(default_factory=dict)
     events: tuple[Event, ...] = ()
     gates: tuple[GateRecord, ...] = ()
     risks: tuple[dict[str, object], ...] = ()
+    point_of_no_return: str = ""
     after: dict[str, PodState] = field(default_factory=dict)
 
     @property

@@ -11,7 +11,11 @@ from typing import Any
 from ansible_collections.steady.rollout.plugins.module_utils._domain.codec import to_plain
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.describe import versions
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.plan import Plan
-from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.progress import PodState, Record
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.progress import (
+    PodState,
+    Record,
+    StepRecord,
+)
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.settings import Entry
 
 Json = dict[str, Any]
@@ -55,26 +59,35 @@ def _run(plan: Plan, record: Record | None, outcome: str, now: str) -> Json:
 def _plan(plan: Plan, record: Record | None) -> Json:
     text = "from here on an FE of the new version can lead the cluster"
     risks = list(record.risks) if record else [to_plain(risk) for risk in plan.risks]
+    crossing = (record.point_of_no_return if record else "") or plan.point_of_no_return
+    own = {step.id: step for step in plan.steps}
+    earlier = {step_id: step for step_id, step in _in_order(record) if step_id not in own}
     return {
         "steps": [
-            {
-                "id": step.id,
-                "kind": step.kind,
-                "title": step.title,
-                "component": step.component,
-                "pod": step.pod,
-                "estimateSeconds": step.estimate_seconds,
-                "reason": step.reason,
-            }
-            for step in plan.steps
+            *(
+                {"id": step_id, "kind": step.kind, "title": step.title, "estimateSeconds": step.estimate_seconds}
+                for step_id, step in earlier.items()
+            ),
+            *(
+                {
+                    "id": step.id,
+                    "kind": step.kind,
+                    "title": step.title,
+                    "component": step.component,
+                    "pod": step.pod,
+                    "estimateSeconds": step.estimate_seconds,
+                    "reason": step.reason,
+                }
+                for step in plan.steps
+            ),
         ],
         "risks": [{key: risk.get(key) for key in ("name", "level", "text", "acknowledged")} for risk in risks],
-        "pointOfNoReturn": {"stepId": plan.point_of_no_return, "text": text} if plan.point_of_no_return else None,
+        "pointOfNoReturn": {"stepId": crossing, "text": text} if crossing else None,
     }
 
 
 def _steps(plan: Plan, record: Record | None) -> list[Json]:
-    done = record.steps if record else {}
+    known = _in_order(record)
     rows: list[Json] = [
         {
             "id": step_id,
@@ -87,14 +100,20 @@ def _steps(plan: Plan, record: Record | None) -> list[Json]:
             "waitedFor": [{"what": what, "seconds": seconds} for what, seconds in step.waited.items()],
             "text": step.text,
         }
-        for step_id, step in done.items()
+        for step_id, step in known
     ]
     rows += [
         {"id": s.id, "title": s.title, "kind": s.kind, "state": "done" if s.done else "pending", "waitedFor": []}
         for s in plan.steps
-        if s.id not in done
+        if s.id not in dict(known)
     ]
     return rows
+
+
+def _in_order(record: Record | None) -> list[tuple[str, StepRecord]]:
+    """Steps as they were begun; what was never begun comes last."""
+    steps = list(record.steps.items()) if record else []
+    return sorted(steps, key=lambda item: (not item[1].started_at, item[1].started_at))
 
 
 def _setting(entry: Entry) -> Json:

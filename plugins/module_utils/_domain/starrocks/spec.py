@@ -16,6 +16,7 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.errors impo
 from ansible_collections.steady.rollout.plugins.module_utils._domain.gate import Override
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks import causes
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.gates import GATE_NAMES, GateLimits
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.guard import Guard, parse_guard
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.hooks import UPGRADE_HOOKS
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.snapshot import COMPONENTS, Component
 from ansible_collections.steady.rollout.plugins.module_utils._domain.version import Image
@@ -43,6 +44,7 @@ class UpgradeSpec:
     acknowledge: tuple[str, ...] = ()
     overrides: tuple[Override, ...] = ()
     pod_failures: dict[str, causes.Rule] = field(default_factory=dict)
+    guard: Guard = field(default_factory=Guard)
 
     @property
     def hash(self) -> str:
@@ -76,6 +78,7 @@ def parse_spec(document: Mapping[str, object], *, namespace: str) -> UpgradeSpec
         acknowledge=spec.names("acknowledge", ACKNOWLEDGEMENTS),
         overrides=tuple(_override(item, f"spec.overrides[{n}]") for n, item in enumerate(spec.items("overrides"))),
         pod_failures=causes.parse_rules(spec.section("podFailures")),
+        guard=parse_guard(spec.section("guard")),
     )
     for section in (rollback, leader, spec):
         section.done()

@@ -83,13 +83,13 @@ class Options:
     run_mode: str = "shared_nothing"
     """shared_nothing or shared_data."""
     commit_hash: str = ""
-    """Appended to every version as -<hash>, as StarRocks does (3.3.0-rc01-3b8cb0c, SR issue 45774)."""
+    """Appended to every version as -<hash>, as StarRocks does (3.3.0-rc01-3b8cb0c, StarRocks issue 45774)."""
     transfer_leader: bool = False
-    """Whether ALTER SYSTEM TRANSFER LEADER exists (SR PR 75592, releases after mid-2026)."""
+    """Whether ALTER SYSTEM TRANSFER LEADER exists (StarRocks PR 75592, releases after mid-2026)."""
     set_config_calls_dead: bool = False
     """Older NodeMgr.setConfig: dead FEs are called too, and the error comes after the rest has the value."""
     leader_role_hidden: bool = False
-    """SHOW FRONTENDS shows no LEADER, SHOW PROC '/frontends' does (SR issue 50999, seen on 3.3.0 to 3.3.3)."""
+    """SHOW FRONTENDS shows no LEADER, SHOW PROC '/frontends' does (StarRocks issue 50999, seen on 3.3.0 to 3.3.3)."""
     observers: list[str] = field(default_factory=list)
     """FE pods that join as OBSERVER: they replay, but never vote or lead."""
     set_config_unreachable: list[str] = field(default_factory=list)

@@ -66,7 +66,7 @@ class _Identities(IdentityProvider):
 class _Session(BaseSession):
     def __init__(self) -> None:
         self.variables = SessionVariables(GlobalVariables())
-        # The protocol version an FE announces; clients print it (SR issue 45774).
+        # The protocol version an FE announces; clients print it (StarRocks issue 45774).
         self.variables.set("version", "5.1.0", force=True)
         self.username = None
         self.database = None

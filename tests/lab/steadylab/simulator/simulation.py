@@ -267,7 +267,10 @@ class Simulation:
                 self.settle_soon()
 
     async def _leader(self, cluster: Cluster) -> Frontend:
-        """The leader; without one a forwarded statement hangs, up to a limit (SR operator PR 4: SHOW FRONTENDS)."""
+        """The leader; without one a forwarded statement hangs, up to a limit.
+
+        StarRocks operator PR 4: SHOW FRONTENDS can hang.
+        """
         deadline = self.clock() + cluster.options.forward_wait_seconds
         while cluster.leader is None and cluster.options.no_leader == "hang":
             left = deadline - self.clock()

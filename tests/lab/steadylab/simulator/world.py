@@ -245,7 +245,7 @@ class Cluster:
     def require_leader(self) -> Frontend:
         """The leader's FE; raises StatementError when there is none."""
         if self.leader is None:
-            # Text as in SR issue 5822.
+            # Text as in StarRocks issue 5822.
             raise errors.StatementError("Failed to get master client.")
         return self.frontends[self.leader]
 
@@ -326,8 +326,8 @@ class Cluster:
     def make_leader(self, pod: str, now: float, *, demoted_exits: bool = False) -> None:
         """Make an FE the leader at once; ``demoted_exits`` restarts the old leader's process.
 
-        Without SR PR 75592 an FE that loses the role exits (System.exit) and starts anew. Raises ValueError for an FE
-        that is not a live follower.
+        Without StarRocks PR 75592 an FE that loses the role exits (System.exit) and starts anew. Raises ValueError
+        for an FE that is not a live follower.
         """
         self.advance(now)
         frontend = self.frontends.get(pod)
@@ -356,7 +356,7 @@ class Cluster:
         self._forced = [(now + every * (index + 1), pod) for index, pod in enumerate(pods[1:])]
 
     def transfer_leader(self, host: str, port: int, now: float) -> None:
-        """ALTER SYSTEM TRANSFER LEADER TO (SR PR 75592; its grammar and texts are inferred)."""
+        """ALTER SYSTEM TRANSFER LEADER TO (StarRocks PR 75592; its grammar and texts are inferred)."""
         for frontend in self._voters():
             if frontend.host == host and port == EDIT_LOG_PORT and frontend.up:
                 self.make_leader(frontend.pod, now)

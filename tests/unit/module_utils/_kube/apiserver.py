@@ -163,6 +163,8 @@ def _merged(target: Any, patch: Any) -> Any:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # Head and body in one packet: the second of two small ones would wait for the first one's acknowledgement.
+    wbufsize = 65536
     server_of_test: ApiServer
 
     def log_message(self, format: str, *_arguments: Any) -> None:
@@ -173,7 +175,10 @@ class _Handler(BaseHTTPRequestHandler):
         raw = self.rfile.read(length)
         parts = urlsplit(self.path)
         request = Request(
-            self.command, parts.path, dict(parse_qsl(parts.query)), list(self.headers.items()),
+            self.command,
+            parts.path,
+            dict(parse_qsl(parts.query)),
+            list(self.headers.items()),
             json.loads(raw) if raw else None,
         )
         self.server_of_test.requests.append(request)
@@ -201,8 +206,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(answer.status)
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
+        self.wfile.flush()
         while (line := lines.get()) != END:
             self.wfile.write(b"%x\r\n%s\r\n" % (len(line), line))
+            self.wfile.flush()
         self.wfile.write(b"0\r\n\r\n")
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.steady.rollout.plugins.module_utils._kube.access import Need, missing_rights, server_version
 from unit.module_utils._kube.apiserver import Answer, ApiServer, Request
+
+from ansible_collections.steady.rollout.plugins.module_utils._kube.access import Need, missing_rights, server_version
 
 FORWARD = Need("create", "", "pods", "portforward")
 PATCH = Need("patch", "starrocks.com", "starrocksclusters", name="prod")
@@ -39,7 +40,11 @@ def rule(verbs: list[str], groups: list[str], resources: list[str], names: list[
         (rule(["create"], ["apps"], ["pods/portforward"]), FORWARD, False),
         (rule(["patch"], ["starrocks.com"], ["starrocksclusters"], ["prod"]), PATCH, True),
         (rule(["patch"], ["starrocks.com"], ["starrocksclusters"], ["test"]), PATCH, False),
-        (rule(["patch"], ["starrocks.com"], ["starrocksclusters"], ["prod"]), Need("patch", "starrocks.com", "starrocksclusters"), False),
+        (
+            rule(["patch"], ["starrocks.com"], ["starrocksclusters"], ["prod"]),
+            Need("patch", "starrocks.com", "starrocksclusters"),
+            False,
+        ),
     ],
 )
 def test_a_rule_grants_what_it_names(granted: dict[str, Any], need: Need, enough: bool) -> None:

@@ -10,6 +10,8 @@ import socket
 from typing import Any
 
 import pytest
+from unit.module_utils._kube.apiserver import Answer, ApiServer, Request, answering, status
+
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import (
     Conflict,
     Denied,
@@ -20,7 +22,6 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.errors impo
 from ansible_collections.steady.rollout.plugins.module_utils._kube import client as client_module
 from ansible_collections.steady.rollout.plugins.module_utils._kube.client import ATTEMPTS, KubeClient
 from ansible_collections.steady.rollout.plugins.module_utils._kube.connection import Connection
-from unit.module_utils._kube.apiserver import Answer, ApiServer, Request, answering, status
 
 PODS = "/api/v1/namespaces/n/pods"
 POD = f"{PODS}/p"
@@ -42,7 +43,9 @@ def test_each_value_of_a_list_is_a_header_line() -> None:
 
 def test_a_list_is_read_page_by_page() -> None:
     def page(name: str, token: str) -> Answer:
-        return Answer(body={"items": [{"metadata": {"name": name}}], "metadata": {"continue": token, "resourceVersion": "7"}})
+        return Answer(
+            body={"items": [{"metadata": {"name": name}}], "metadata": {"continue": token, "resourceVersion": "7"}}
+        )
 
     with ApiServer(answering(page("a", "next"), page("b", ""))) as server:
         listing = server.client().list_(PODS, label_selector="x in (a,b)", page=1)
@@ -179,6 +182,14 @@ def test_a_deletion_carries_its_preconditions() -> None:
     assert sent(server).body["preconditions"] == {"uid": "u", "resourceVersion": "5"}
     assert sent(server).body["gracePeriodSeconds"] == 0
     assert sent(server).query == {"dryRun": "All"}
+
+
+def test_a_proxy_is_asked_with_its_credentials() -> None:
+    with ApiServer(answering(Answer(body={"ok": True}))) as proxy:
+        address = proxy.url.replace("http://", "http://bob:p%40ss@")
+        assert KubeClient(Connection("http://api.example.com", proxy=address)).get(POD) == {"ok": True}
+
+    assert proxy.requests[0].header("Proxy-Authorization") == "Basic Ym9iOnBAc3M="
 
 
 def test_connections_are_kept() -> None:

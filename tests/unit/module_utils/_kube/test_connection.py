@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Denied, Refused
 from ansible_collections.steady.rollout.plugins.module_utils._kube import connection as connection_module
 from ansible_collections.steady.rollout.plugins.module_utils._kube.connection import connection_of
@@ -23,7 +24,9 @@ from ansible_collections.steady.rollout.plugins.module_utils._kube.connection im
 @pytest.fixture(autouse=True)
 def _own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No kubeconfig, service account or variable of the machine that runs the tests."""
-    for name in [name for name in os.environ if name.startswith(("K8S_AUTH_", "KUBE"))]:
+    for name in [
+        name for name in os.environ if name.startswith(("K8S_AUTH_", "KUBE")) or name.lower().endswith("_proxy")
+    ]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(connection_module, "SERVICE_ACCOUNT", tmp_path / "serviceaccount")
@@ -224,5 +227,23 @@ def test_no_proxy_names_hosts_and_domains(no_proxy: str, proxy: str | None) -> N
     assert connection_of(options).proxy == proxy
 
 
+@pytest.mark.parametrize(("host", "proxy"), [("http://api", "http://ambient:1"), ("http://127.0.0.1:6443", None)])
+def test_the_environments_proxy_is_not_for_loopback(
+    monkeypatch: pytest.MonkeyPatch, host: str, proxy: str | None
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://ambient:1")
+
+    assert connection_of({"host": host}).proxy == proxy
+    assert connection_of({"kubeconfig": document({}), "host": host}).proxy == proxy
+    assert connection_of({"host": host, "proxy": "http://own:2"}).proxy == "http://own:2"
+
+
+def test_another_kind_of_proxy_is_refused_without_showing_it() -> None:
+    with pytest.raises(Refused, match="proxy") as caught:
+        connection_of({"host": "http://api", "proxy": "socks5://bob:s3cret@proxy"})
+    assert "s3cret" not in str(caught.value.as_result())
+
+
 def test_a_connection_shows_no_credentials() -> None:
+    assert "hunter2" not in repr(connection_of({"host": "http://api", "proxy": "http://bob:hunter2@proxy"}))
     assert "s3cret" not in repr(connection_of({"host": "http://api", "api_key": "s3cret"}))

@@ -9,6 +9,7 @@ import json
 from typing import Any
 
 import pytest
+
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import (
     Conflict,
     Denied,
@@ -87,9 +88,7 @@ def test_a_json_patch_that_does_not_fit_is_a_conflict() -> None:
 
 
 def test_an_invalid_value_is_refused_with_its_field() -> None:
-    error = failure(
-        422, "PATCH", message='Deployment "q" is invalid', details={"causes": [{"field": "spec.replicas"}]}
-    )
+    error = failure(422, "PATCH", message='Deployment "q" is invalid', details={"causes": [{"field": "spec.replicas"}]})
 
     assert isinstance(error, Refused)
     assert error.field == "spec.replicas"

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+from unit.module_utils._kube.apiserver import ApiServer, ObjectStore
+
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Conflict, LeaseHeld, LeaseLost
 from ansible_collections.steady.rollout.plugins.module_utils._kube import lease
 from ansible_collections.steady.rollout.plugins.module_utils._kube.client import KubeClient
-from unit.module_utils._kube.apiserver import ApiServer, ObjectStore
 
 PATH = "/apis/coordination.k8s.io/v1/namespaces/n/leases/x"
 
@@ -40,8 +42,8 @@ class Bench:
         self.client: KubeClient = server.client()
         self.clock = Clock()
 
-    def acquire(self, holder: str, **more: object) -> lease.Held:
-        return lease.acquire(self.client, "n", "x", holder, now=self.clock, duration=30, **more)  # type: ignore[arg-type]
+    def acquire(self, holder: str, **more: Any) -> lease.Held:
+        return lease.acquire(self.client, "n", "x", holder, now=self.clock, duration=30, **more)
 
     @property
     def spec(self) -> dict[str, object]:
@@ -86,7 +88,7 @@ def test_the_lease_of_another_run_says_who_and_how_long(bench: Bench) -> None:
     bench.acquire("one")
     bench.clock.after(10)
 
-    with pytest.raises(LeaseHeld, match="held by one since 2026-01-02T03:04:05.678901Z") as caught:
+    with pytest.raises(LeaseHeld, match="held by one since 2026-01-02T03:04:05") as caught:
         bench.acquire("two")
     assert isinstance(caught.value, lease.HeldByOther)
     assert caught.value.remaining == pytest.approx(20)

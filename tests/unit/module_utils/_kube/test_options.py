@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import yaml
+
 from ansible_collections.steady.rollout.plugins.doc_fragments._kubernetes import ModuleDocFragment
 from ansible_collections.steady.rollout.plugins.module_utils._kube.options import ARGUMENTS, effective, secrets_of
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ansible_collections.steady.rollout.plugins.module_utils._kube.paths import Resource, path_to, resource_of, verb_of
 
 
@@ -17,7 +18,10 @@ from ansible_collections.steady.rollout.plugins.module_utils._kube.paths import 
         ("/api/v1/namespaces/n/pods", Resource("", "pods", "n")),
         ("/api/v1/nodes/x", Resource("", "nodes", "", "x")),
         ("/api/v1/namespaces/n", Resource("", "namespaces", "", "n")),
-        ("/apis/starrocks.com/v1/namespaces/n/starrocksclusters/c", Resource("starrocks.com", "starrocksclusters", "n", "c")),
+        (
+            "/apis/starrocks.com/v1/namespaces/n/starrocksclusters/c",
+            Resource("starrocks.com", "starrocksclusters", "n", "c"),
+        ),
     ],
 )
 def test_a_path_says_what_it_addresses(path: str, resource: Resource) -> None:

@@ -9,11 +9,12 @@ import socket
 import threading
 
 import pytest
+from unit.module_utils._kube.apiserver import ApiServer, WebSocketPeer, answering, status
+
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Denied, NotFound, Unreachable
 from ansible_collections.steady.rollout.plugins.module_utils._kube.client import KubeClient
 from ansible_collections.steady.rollout.plugins.module_utils._kube.connection import Connection
 from ansible_collections.steady.rollout.plugins.module_utils._kube.portforward import open_socket
-from unit.module_utils._kube.apiserver import ApiServer, WebSocketPeer, answering, status
 
 
 def client_of(url: str) -> KubeClient:

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from unit.module_utils._kube.apiserver import ApiServer, ObjectStore
+
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Conflict, Refused
 from ansible_collections.steady.rollout.plugins.module_utils._kube.record import LARGEST, RecordStore
-from unit.module_utils._kube.apiserver import ApiServer, ObjectStore
 
 PATH = "/api/v1/namespaces/n/configmaps/x"
 LABELS = {"rollout.steady.dev/record": "starrocks"}
@@ -95,7 +96,7 @@ def test_a_config_map_without_the_key_can_be_filled(record: RecordStore, store: 
 def test_what_is_no_record_is_refused(record: RecordStore, store: ObjectStore, text: str) -> None:
     store.objects[PATH] = {"metadata": {"name": "x", "resourceVersion": "5"}, "data": {"record.json": text}}
 
-    with pytest.raises(Refused, match="n/x key record.json: is no JSON object"):
+    with pytest.raises(Refused, match=r"n/x key record\.json: is no JSON object"):
         record.load()
 
 

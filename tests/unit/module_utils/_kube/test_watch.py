@@ -10,8 +10,6 @@ import threading
 from typing import Any
 
 import pytest
-from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Denied, Unreachable
-from ansible_collections.steady.rollout.plugins.module_utils._kube.watch import Change, Feed
 from unit.module_utils._kube.apiserver import (
     END,
     PATIENCE,
@@ -22,6 +20,9 @@ from unit.module_utils._kube.apiserver import (
     event,
     status,
 )
+
+from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Denied, Unreachable
+from ansible_collections.steady.rollout.plugins.module_utils._kube.watch import Change, Feed
 
 PODS = "/api/v1/namespaces/n/pods"
 FORBIDDEN_LIST = status(422, "sendInitialEvents is forbidden for watch", details={"kind": "ListOptions"})
@@ -112,9 +113,7 @@ def test_an_expired_version_is_read_anew(where: str) -> None:
 
 
 def test_a_broken_connection_is_taken_up_again_without_an_error() -> None:
-    script = Script(
-        lines(bookmark("7", initial=True), END), Answer(hang_up=True), lines(event("ADDED", pod("a", "8")))
-    )
+    script = Script(lines(bookmark("7", initial=True), END), Answer(hang_up=True), lines(event("ADDED", pod("a", "8"))))
     with ApiServer(script) as server, Feed(server.client(), PODS) as feed:
         assert [got(feed).kind for _ in range(2)] == ["SYNC", "ADDED"]
 

@@ -1,0 +1,327 @@
+# Copyright (c) 2026, the steady.rollout authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One StarRocks cluster of the lab as the control plane, the FEs, the audit log and the query log show it."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+from steadylab import Lab
+from steadylab.forward import Control
+from steadylab.kube import ApiError
+from steadylab.objects import ClusterSpec
+
+Object = dict[str, Any]
+KEYS: Final = (
+    "tablet_sched_max_scheduling_tablets",
+    "tablet_sched_max_balancing_tablets",
+    "tablet_sched_disable_balance",
+    "tablet_sched_disable_colocate_balance",
+)
+LIMIT: Final = KEYS[0]
+OFF: Final = dict(zip(KEYS, ("0", "0", "true", "true"), strict=True))
+DEFAULTS: Final = dict(zip(KEYS, ("10000", "500", "false", "false"), strict=True))
+COMPONENTS: Final = {"fe": "starRocksFeSpec", "be": "starRocksBeSpec", "cn": "starRocksCnSpec"}
+# What a person waits for in a test comes within seconds; a loaded machine gets its time.
+PATIENCE_SECONDS: Final = 90.0
+
+_READS: Final = ("get", "list", "watch")
+# Creating one of these persists nothing (kubernetes.io/docs/reference/access-authn-authz/authorization).
+_REVIEWS: Final = ("selfsubjectaccessreviews", "selfsubjectrulesreviews", "selfsubjectreviews")
+_READING_SQL: Final = re.compile(r"(ADMIN\s+)?SHOW\s|SELECT\s|SET\s+(NAMES|AUTOCOMMIT|SESSION|@@SESSION)|DESC", re.I)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A moment: the lengths of the logs, and the version of the pods' list."""
+
+    audit: int
+    queries: int
+    changes: int
+    pods: str
+
+
+class StarRocks:
+    """A cluster in the lab, looked at without the product."""
+
+    def __init__(self, lab: Lab, spec: ClusterSpec, password: str) -> None:
+        self.lab = lab
+        self.name = spec.name
+        self.namespace = spec.namespace
+        self.password = password
+        self.key = f"{spec.namespace}/{spec.name}"
+        self.api = lab.setup_api
+        self._control = Control(lab.directory / "simulator")
+
+    # Objects of the control plane.
+
+    @property
+    def resource(self) -> Object:
+        """The StarRocksCluster."""
+        return self.api.get("StarRocksCluster", self.name, self.namespace)
+
+    @property
+    def pods(self) -> dict[str, Object]:
+        """The pods by name."""
+        found = self.api.list("Pod", self.namespace)["items"]
+        return {pod["metadata"]["name"]: pod for pod in sorted(found, key=lambda pod: str(pod["metadata"]["name"]))}
+
+    @property
+    def uids(self) -> dict[str, str]:
+        """The uid of each pod."""
+        return {name: pod["metadata"]["uid"] for name, pod in self.pods.items()}
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The image tag that each pod runs."""
+        return {name: _tag(pod) for name, pod in self.pods.items()}
+
+    @property
+    def strategies(self) -> dict[str, Object | None]:
+        """The update strategy of each component as the StarRocksCluster states it; None where it states none."""
+        spec = self.resource["spec"]
+        return {name: spec[key].get("updateStrategy") for name, key in COMPONENTS.items() if key in spec}
+
+    @property
+    def images(self) -> dict[str, str]:
+        """The image of each component as the StarRocksCluster states it."""
+        spec = self.resource["spec"]
+        return {name: spec[key]["image"] for name, key in COMPONENTS.items() if key in spec}
+
+    def find(self, group: str, plural: str, name: str) -> Object | None:
+        """An object of a kind that the lab itself does not use."""
+        root = "/api/v1" if group == "v1" else f"/apis/{group}"
+        try:
+            return self.api.request("GET", f"{root}/namespaces/{self.namespace}/{plural}/{name}")
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    @property
+    def record(self) -> Object | None:
+        """The record of the latest run."""
+        found = self.find("v1", "configmaps", f"steady-rollout-starrocks-{self.name}")
+        return None if found is None else json.loads(found["data"]["record.json"])
+
+    @property
+    def lease(self) -> Object | None:
+        """The lease of this cluster, as its spec says."""
+        found = self.find("coordination.k8s.io/v1", "leases", f"steady-rollout-starrocks-{self.name}")
+        return None if found is None else found["spec"]
+
+    def set_image(self, component: str, image: str) -> None:
+        """Write a component's image, as somebody beside the product would."""
+        patch = {"spec": {COMPONENTS[component]: {"image": image}}}
+        self.api.patch("StarRocksCluster", self.name, patch, self.namespace)
+
+    # StarRocks.
+
+    @property
+    def state(self) -> Object:
+        """The simulated cluster."""
+        state: Object = self._control.call("GET", "/state")["clusters"][self.key]
+        return state
+
+    @property
+    def settings(self) -> dict[str, dict[str, str]]:
+        """The four settings of the upgrade guide on every FE, from the FE processes' memory."""
+        return _settings(self.state)
+
+    @property
+    def leader(self) -> str | None:
+        """The FE that leads."""
+        leader: str | None = self.state["leader"]
+        return leader
+
+    def simulate(self, **changes: Any) -> None:
+        """Change the simulated cluster."""
+        self.lab.simulate(cluster=self.key, **changes)
+
+    def set_everywhere(self, **values: str) -> None:
+        """Put settings into the memory of every FE."""
+        self.simulate(settings={pod: values for pod in self.state["frontends"]})
+
+    def faults(self, *faults: Object) -> None:
+        """Put faults in force that concern this cluster alone."""
+        self.lab.faults(*({**fault, "cluster": self.key} for fault in faults))
+
+    def wait(self, wanted: Callable[[Object], object], what: str) -> Object:
+        """The simulated cluster, once it is as wanted."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        revision = -1
+        while True:
+            whole = self._control.call("GET", f"/state?after={revision}&seconds=2")
+            revision, state = whole["revision"], whole["clusters"][self.key]
+            if wanted(state):
+                return dict(state)
+            assert time.monotonic() < deadline, f"{self.key} did not come to {what}; settings {_settings(state)}"
+
+    def wait_switched_off(self) -> Object:
+        """The cluster, once a run has switched everything off on every FE."""
+        return self.wait(lambda state: all(values == OFF for values in _settings(state).values()), "be switched off")
+
+    def wait_window(self) -> Object:
+        """The cluster, once a run has opened the repair window after having switched everything off."""
+        self.wait_switched_off()
+        return self.wait(lambda state: all(v[LIMIT] != "0" for v in _settings(state).values()), "open a repair window")
+
+    def wait_record(self, wanted: Callable[[Object], object], what: str) -> Object:
+        """The record, once it is as wanted."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            record = self.record
+            if record is not None and wanted(record):
+                return record
+            assert time.monotonic() < deadline, f"the record of {self.key} did not come to {what}"
+            # Any change of the cluster is a reason to look again; without one a second is long enough.
+            revision = self._control.call("GET", "/state")["revision"]
+            self._control.call("GET", f"/state?after={revision}&seconds=0.2")
+
+    def wait_pod(self, name: str, wanted: Callable[[Object], object], seconds: float = PATIENCE_SECONDS) -> None:
+        """Wait until a pod is as wanted."""
+        self.api.wait_for("Pod", name, self.namespace, lambda pod: pod is not None and bool(wanted(pod)), seconds)
+
+    # What was done.
+
+    def mark(self) -> Mark:
+        """This moment; what follows is told by the methods below."""
+        pods = self.api.list("Pod", self.namespace)["metadata"]["resourceVersion"]
+        changes = len(self.state["setting_changes"])
+        return Mark(len(self.lab.audit_entries()), len(self.lab.queries), changes, pods)
+
+    def requests(self, since: Mark) -> list[Object]:
+        """The requests to the API server that concern this namespace, and the access reviews."""
+        return [
+            entry
+            for entry in self.lab.audit_entries()[since.audit :]
+            if not entry["user"]["username"].startswith("system:")
+            and (
+                entry.get("objectRef", {}).get("namespace") == self.namespace
+                or entry.get("objectRef", {}).get("resource") in _REVIEWS
+            )
+        ]
+
+    def writes(self, since: Mark) -> list[str]:
+        """The requests since then that persist something, or tried to."""
+        return [_request_text(entry) for entry in self.requests(since) if not _reads(entry)]
+
+    def statements(self, since: Mark) -> list[str]:
+        """The statements since then that are not mere reading or talk of the client library."""
+        return [entry["sql"] for entry in self.queries(since) if not _READING_SQL.match(entry["sql"].strip())]
+
+    def queries(self, since: Mark) -> list[Object]:
+        """All statements since then."""
+        return [entry for entry in self.lab.queries[since.queries :] if entry["cluster"] == self.key]
+
+    def setting_changes(self, since: Mark) -> list[Object]:
+        """Every change of a setting in the memory of an FE since then."""
+        changes: list[Object] = self.state["setting_changes"][since.changes :]
+        return changes
+
+    def pod_events(self, since: Mark) -> list[tuple[str, Object]]:
+        """All changes of pods since then, in their order, as a watch shows them."""
+        events = self.api.watch("Pod", since.pods, self.namespace, seconds=1)
+        return [(kind, pod) for kind, pod in events if kind != "BOOKMARK"]
+
+    def untouched(self, since: Mark) -> None:
+        """Assert that nothing was written since then: no object, no setting, no pod."""
+        assert self.writes(since) == []
+        assert self.statements(since) == []
+        assert self.setting_changes(since) == []
+
+    # What must be so after every run, however it ended.
+
+    def assert_settings(self, **values: str) -> None:
+        """Every FE has the defaults, apart from the values given."""
+        expected = {**DEFAULTS, **values}
+        assert self.settings == dict.fromkeys(self.state["frontends"], expected)
+
+    def assert_released(self) -> None:
+        """Nobody holds the lease."""
+        lease = self.lease
+        assert lease is None or not lease.get("holderIdentity"), lease
+
+    def assert_all_ready(self) -> None:
+        """Every pod is ready and every member alive."""
+        assert [name for name, pod in self.pods.items() if not _ready(pod)] == []
+        state = self.state
+        nodes = {**state["frontends"], **state["backends"], **state["compute_nodes"]}
+        assert [name for name, node in nodes.items() if not node["alive"]] == []
+
+    def assert_closed(self, outcome: str, strategies: dict[str, Object | None]) -> None:
+        """The record is closed with this outcome, the lease free, the update strategies as they were."""
+        record = self.record
+        assert record is not None
+        assert (record["phase"], record["outcome"]) == ("done", outcome)
+        assert self.strategies == strategies
+        self.assert_released()
+
+    @cached_property
+    def backends(self) -> list[str]:
+        """The BE pods, highest ordinal first."""
+        return self._of("be")
+
+    @cached_property
+    def frontends(self) -> list[str]:
+        """The FE pods, highest ordinal first."""
+        return self._of("fe")
+
+    def _of(self, component: str) -> list[str]:
+        names = [name for name in self.pods if name.startswith(f"{self.name}-{component}-")]
+        return sorted(names, key=lambda name: -int(name.rsplit("-", 1)[1]))
+
+
+def down_at_once(before: Iterable[str], events: Iterable[tuple[str, Object]]) -> list[set[str]]:
+    """Each set of pods that were down together at some moment, from all pods `before` being ready."""
+    known = dict.fromkeys(before, True)
+    seen: list[set[str]] = []
+    for kind, pod in events:
+        known[pod["metadata"]["name"]] = kind != "DELETED" and _ready(pod)
+        down = {name for name, ready in known.items() if not ready}
+        if down not in seen:
+            seen.append(down)
+    return seen
+
+
+def replaced(events: Iterable[tuple[str, Object]]) -> list[tuple[str, str]]:
+    """The pods that were made, in their order, with the tag of their image."""
+    return [(pod["metadata"]["name"], _tag(pod)) for kind, pod in events if kind == "ADDED"]
+
+
+def _settings(state: Object) -> dict[str, dict[str, str]]:
+    return {
+        pod: {key: frontend["settings"].get(key, "") for key in KEYS} for pod, frontend in state["frontends"].items()
+    }
+
+
+def _tag(pod: Object) -> str:
+    return str(pod["spec"]["containers"][0]["image"]).rpartition(":")[2]
+
+
+def _ready(pod: Object) -> bool:
+    conditions = pod.get("status", {}).get("conditions") or ()
+    ready = any(entry["type"] == "Ready" and entry["status"] == "True" for entry in conditions)
+    return ready and not pod["metadata"].get("deletionTimestamp")
+
+
+def _reads(entry: Object) -> bool:
+    """Whether a request persists nothing: a read, an access review, a port-forward, a server-side dry run."""
+    reference = entry.get("objectRef", {})
+    return (
+        entry["verb"] in _READS
+        or reference.get("resource") in _REVIEWS
+        or reference.get("subresource") == "portforward"
+        or "dryRun=All" in entry["requestURI"]
+    )
+
+
+def _request_text(entry: Object) -> str:
+    return f"{entry['verb']} {entry['requestURI']} ({entry.get('responseStatus', {}).get('code')})"

@@ -1,0 +1,101 @@
+# Copyright (c) 2026, the steady.rollout authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One lab for all tests of a pytest process, and a StarRocks cluster in a namespace of its own for each test."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scenarios.cluster import StarRocks
+from scenarios.playbook import Driver
+from steadylab import Lab
+
+_COUNTER = itertools.count(1)
+READY_SECONDS = 0.5
+
+MakeCluster = Callable[..., StarRocks]
+MakeDriver = Callable[[StarRocks], Driver]
+
+
+@pytest.fixture(scope="session")
+def lab_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A state directory of this test run, so that no other lab is in the way."""
+    home = tmp_path_factory.mktemp("labs")
+    before = os.environ.get("STEADY_LAB_HOME")
+    os.environ["STEADY_LAB_HOME"] = str(home)
+    yield home
+    if before is None:
+        del os.environ["STEADY_LAB_HOME"]
+    else:
+        os.environ["STEADY_LAB_HOME"] = before
+
+
+@pytest.fixture(scope="session")
+def lab(lab_home: Path) -> Iterator[Lab]:
+    """An empty plane for all tests of this process."""
+    with Lab.up("scenarios", None, ready_seconds=READY_SECONDS, audit=True) as lab:
+        yield lab
+
+
+def make_cluster(lab: Lab, **parameters: Any) -> StarRocks:
+    """A cluster in a fresh namespace, with a password that stands nowhere else."""
+    namespace = f"team-{next(_COUNTER)}"
+    password = f"canary-{namespace}-Ov3r-the-hills"
+    spec = lab.add_cluster("prod", namespace, password=password, **parameters)
+    return StarRocks(lab, spec, password)
+
+
+def assert_no_secret(starrocks: StarRocks, folder: Path) -> None:
+    """The FE password stands in no output, report, record or event that the runs of a test left."""
+    secret = starrocks.password
+    holders = [path for path in folder.rglob("*") if path.is_file() and secret in path.read_text("utf-8", "replace")]
+    assert holders == []
+    root = f"/namespaces/{starrocks.namespace}"
+    for path in (f"/api/v1{root}/configmaps", f"/api/v1{root}/events", f"/apis/coordination.k8s.io/v1{root}/leases"):
+        assert secret not in json.dumps(starrocks.api.request("GET", path)), path
+
+
+@pytest.fixture
+def cluster(lab: Lab, tmp_path: Path) -> Iterator[MakeCluster]:
+    """Makes clusters for one test: `cluster(fe=3, be=2)`. In the end no password may have been left anywhere."""
+    made: list[StarRocks] = []
+
+    def make(**parameters: Any) -> StarRocks:
+        made.append(make_cluster(lab, **parameters))
+        return made[-1]
+
+    yield make
+    lab.faults()
+    for starrocks in made:
+        assert_no_secret(starrocks, tmp_path)
+        lab.remove_namespace(starrocks.namespace, wait=False)
+
+
+@pytest.fixture
+def driver(tmp_path: Path) -> MakeDriver:
+    """Makes the driver that runs the product against a cluster."""
+
+    def make(starrocks: StarRocks) -> Driver:
+        return Driver(tmp_path, starrocks.lab.kubeconfig, starrocks.name, starrocks.namespace)
+
+    return make
+
+
+@pytest.fixture
+def starrocks(cluster: MakeCluster) -> StarRocks:
+    """Three FEs and two BEs."""
+    return cluster(fe=3, be=2)
+
+
+@pytest.fixture
+def product(driver: MakeDriver, starrocks: StarRocks) -> Driver:
+    """The product, for that cluster."""
+    return driver(starrocks)

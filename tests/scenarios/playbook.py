@@ -1,0 +1,216 @@
+# Copyright (c) 2026, the steady.rollout authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The shipped playbooks and modules, run as a person runs them: a process of its own, a document, an exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+BIN: Final = Path(sys.executable).parent
+# No scenario takes nearly as long: what is still running then hangs.
+PATIENCE_SECONDS: Final = 240.0
+# Gates ask once and at once: the tests' clusters are quick, and no test measures time.
+QUICK_GATES: Final[dict[str, Any]] = {"settleSeconds": 0, "consecutivePasses": 1}
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that has ended: exit code, everything it printed, and the reports it wrote (name: content)."""
+
+    rc: int
+    stdout: str
+    seconds: float
+    reports: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """The output as one line, so that no assertion depends on where lines were broken."""
+        return re.sub(r"\s+", " ", self.stdout)
+
+    @property
+    def report(self) -> Document:
+        """The one JSON report."""
+        documents = [json.loads(text) for name, text in self.reports.items() if name.endswith(".json")]
+        assert len(documents) == 1, f"expected one report, found {sorted(self.reports)}\n{self.stdout}"
+        report: Document = documents[0]
+        return report
+
+    @property
+    def html(self) -> str:
+        """The one HTML report."""
+        pages = [text for name, text in self.reports.items() if name.endswith(".html")]
+        assert len(pages) == 1, f"expected one page, found {sorted(self.reports)}\n{self.stdout}"
+        return pages[0]
+
+    @property
+    def recap(self) -> dict[str, int]:
+        """Ansible's own counts for localhost, as the default callback shows them."""
+        found = re.search(r"^localhost\s*:(.*)$", self.stdout, re.MULTILINE)
+        assert found, f"no recap in:\n{self.stdout}"
+        return {name: int(number) for name, number in re.findall(r"(\w+)=(\d+)", found[1])}
+
+    def succeeded(self) -> Run:
+        """This run, which must have ended well."""
+        assert self.rc == 0, f"exit code {self.rc}\n{self.stdout}"
+        return self
+
+    def failed(self, *parts: str) -> Run:
+        """This run, which must have failed and said each of the parts (regular expressions, any case)."""
+        assert self.rc != 0, f"it did not fail\n{self.stdout}"
+        missing = [part for part in parts if not re.search(part, self.text, re.IGNORECASE)]
+        assert not missing, f"not said: {missing}\n{self.stdout}"
+        return self
+
+
+class Process:
+    """A run that goes on."""
+
+    def __init__(self, command: list[str], environment: Mapping[str, str], directory: Path) -> None:
+        self._began = time.monotonic()
+        self._directory = directory
+        self._output = directory / "output"
+        with self._output.open("wb") as output:
+            self._process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended yet."""
+        return self._process.poll() is None
+
+    @property
+    def output(self) -> str:
+        """What it printed so far."""
+        return self._output.read_text(encoding="utf-8", errors="replace")
+
+    def finish(self) -> Run:
+        """Wait for its end."""
+        try:
+            rc = self._process.wait(PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired as error:
+            self.kill()
+            raise AssertionError(f"it did not end within {PATIENCE_SECONDS:g} s:\n{self.output}") from error
+        reports = {path.name: path.read_text("utf-8") for path in sorted((self._directory / "reports").glob("*"))}
+        return Run(rc, self.output, time.monotonic() - self._began, reports)
+
+    def kill(self) -> None:
+        """SIGKILL to ansible-playbook and its workers: nobody can say goodbye."""
+        if self.running:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def interrupt(self) -> None:
+        """SIGINT, as Ctrl-C sends it."""
+        os.killpg(self._process.pid, signal.SIGINT)
+
+
+@dataclass
+class Driver:
+    """Runs the collection's playbooks and modules against one cluster, each run in a folder of its own."""
+
+    directory: Path
+    kubeconfig: Path
+    cluster: str
+    namespace: str
+    environment: dict[str, str] = field(default_factory=dict)
+    _runs: int = 0
+
+    def document(self, version: str | None = "3.3.2", **spec: Any) -> Document:
+        """A StarRocksUpgrade: the target version and further fields of its spec."""
+        target = {"target": {"version": version}} if version is not None else {}
+        gates = {**QUICK_GATES, **spec.pop("gates", {})}
+        return {
+            "apiVersion": "rollout.steady.dev/v1alpha1",
+            "kind": "StarRocksUpgrade",
+            "metadata": {"name": self.cluster, "namespace": self.namespace},
+            "spec": {"clusterRef": {"name": self.cluster}, **target, "gates": gates, **spec},
+        }
+
+    def start(
+        self,
+        document: Document,
+        *options: str,
+        playbook: str = "starrocks_upgrade",
+        kubeconfig: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+        **variables: Any,
+    ) -> Process:
+        """Start a playbook with a document and further variables."""
+        directory = self._folder()
+        verb = "restore" if playbook.endswith("restore") else "upgrade"
+        variables = {f"starrocks_{verb}_report_dir": str(directory / "reports"), **variables}
+        (directory / "document.yml").write_text(json.dumps(document))
+        (directory / "variables.yml").write_text(json.dumps(variables))
+        files = [f"--extra-vars=@{directory / name}.yml" for name in ("document", "variables")]
+        command = [str(BIN / "ansible-playbook"), f"steady.rollout.{playbook}", *files, *options]
+        return Process(command, {**self._environment(kubeconfig), **(environment or {})}, directory)
+
+    def run(self, document: Document, *options: str, **others: Any) -> Run:
+        """Run a playbook with a document to its end."""
+        return self.start(document, *options, **others).finish()
+
+    def upgrade(self, version: str | None = "3.3.2", *options: str, **spec: Any) -> Run:
+        """Run the upgrade with `spec` to its end."""
+        return self.run(self.document(version, **spec), *options)
+
+    def restore(self, *options: str, **variables: Any) -> Run:
+        """Run starrocks_restore."""
+        document = {"metadata": {"namespace": self.namespace}, "spec": {"clusterRef": {"name": self.cluster}}}
+        return self.run(document, *options, playbook="starrocks_restore", **variables)
+
+    def module(self, name: str, *options: str, kubeconfig: Path | None = None, **arguments: Any) -> tuple[int, Document]:
+        """Run one module of the collection; its exit code and its result."""
+        directory = self._folder()
+        arguments = {"cluster": self.cluster, "namespace": self.namespace, **arguments}
+        command = [
+            str(BIN / "ansible"),
+            "localhost",
+            f"--module-name=steady.rollout.{name}",
+            f"--args={json.dumps(arguments)}",
+            *options,
+        ]
+        plain = {"ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.json", "ANSIBLE_LOAD_CALLBACK_PLUGINS": "true"}
+        environment = {**self._environment(kubeconfig), **plain}
+        ended = Process(command, environment, directory).finish()
+        start = ended.stdout.index("{")
+        answer = json.loads(ended.stdout[start : ended.stdout.rindex("}") + 1])
+        result: Document = answer["plays"][0]["tasks"][0]["hosts"]["localhost"]
+        return ended.rc, result
+
+    def _folder(self) -> Path:
+        self._runs += 1
+        directory = self.directory / f"run-{self._runs}"
+        directory.mkdir(parents=True)
+        return directory
+
+    def _environment(self, kubeconfig: Path | None) -> dict[str, str]:
+        own = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "K8S_AUTH_"))}
+        return {
+            **own,
+            "KUBECONFIG": str(kubeconfig or self.kubeconfig),
+            "ANSIBLE_HOME": str(self.directory / "ansible"),
+            "ANSIBLE_NOCOLOR": "1",
+            "PYTHONIOENCODING": "utf-8",
+            **self.environment,
+        }
