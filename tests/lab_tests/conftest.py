@@ -50,7 +50,7 @@ def namespace(shared_lab: Lab) -> Iterator[str]:
     manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
     shared_lab.setup_api.apply(manifest)
     yield name
-    shared_lab.remove_namespace(name)
+    shared_lab.remove_namespace(name, wait=False)
 
 
 @pytest.fixture(scope="session")

@@ -181,7 +181,7 @@ def test_port_forward_reaches_the_frontend_of_that_pod(shared_lab: Lab) -> None:
             assert name in (last["forwarded_from"] or last["fe"])
         assert shared_lab.setup_api.request("GET", path_of("PortForward", "wire"))["items"]
     finally:
-        shared_lab.remove_namespace(spec.namespace)
+        shared_lab.remove_namespace(spec.namespace, wait=False)
 
 
 def _ask(core: client.CoreV1Api, pod_name: str, namespace: str) -> int:

@@ -177,7 +177,7 @@ def cluster(shared_lab: Lab, request: pytest.FixtureRequest) -> Iterator[Cluster
     """A running cluster with 3 FE and 3 BE in a namespace of its own."""
     name = f"op-{abs(hash(request.node.name)) % 10**8}"
     yield Cluster(shared_lab, shared_lab.add_cluster("sr", name))
-    shared_lab.remove_namespace(name)
+    shared_lab.remove_namespace(name, wait=False)
 
 
 def updated(count: int, version: str = "3.3.1") -> Callable[[Object], bool]:

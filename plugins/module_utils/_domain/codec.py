@@ -66,7 +66,10 @@ def _decode(kind: typing.Any, data: object, path: str) -> object:
 
 def _decode_scalar(kind: typing.Any, data: object, path: str) -> object:
     if kind is float and isinstance(data, int) and not isinstance(data, bool):
-        return float(data)
+        try:
+            return float(data)
+        except OverflowError:
+            raise _wrong(path, data, "a number that a float can hold") from None
     if not isinstance(data, kind) or (kind is int and isinstance(data, bool)):
         raise _wrong(path, data, kind.__name__)
     return data

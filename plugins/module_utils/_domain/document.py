@@ -77,6 +77,13 @@ class Reader:
             raise Refused(self.at(name), value, "out of bounds", remedy=remedy)
         return float(value)
 
+    def whole(self, name: str, default: int, *, least: int, most: int, unit: str) -> int:
+        """A whole number within bounds."""
+        value = self.number(name, default, least=least, most=most, unit=unit)
+        if value != int(value):
+            raise Refused(self.at(name), self.raw(name), "not a whole number", remedy=f"a whole number of {unit}")
+        return int(value)
+
     def flag(self, name: str, default: bool = False) -> bool:
         """A boolean; the words Ansible's command line makes of one count as well."""
         value = self.raw(name)

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Refused
 
-_VERSION = re.compile(r"^v?(\d+)\.(\d+)\.(\d+)(?:[-+._]?([0-9A-Za-z][0-9A-Za-z.+_-]*))?$")
+_VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)(?:[-+._]?([0-9A-Za-z][0-9A-Za-z.+_-]*))?")
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"
 _HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::\d{1,5})?)"
 # The grammar of the OCI distribution specification's reference implementation: [host[:port]/]path[:tag][@digest].
 _IMAGE = re.compile(
-    rf"^(?P<repository>(?:{_HOST}/)?{_COMPONENT}(?:/{_COMPONENT})*)"
-    r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?$"
+    rf"(?P<repository>(?:{_HOST}/)?{_COMPONENT}(?:/{_COMPONENT})*)"
+    r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
 )
 
 
@@ -32,7 +32,7 @@ class Version:
     @classmethod
     def parse(cls, text: str | None) -> Version | None:
         """The version in `text` ("3.3.2", "3.3.2-857dd73", "v3.3.2"); None when it holds none."""
-        match = _VERSION.match(text or "")
+        match = _VERSION.fullmatch(text or "")
         return cls(int(match[1]), int(match[2]), int(match[3])) if match else None
 
     @property
@@ -55,7 +55,7 @@ class Image:
     @classmethod
     def parse(cls, text: str, field: str) -> Image:
         """Parse `text`; `field` is the path named in the refusal of a malformed one."""
-        match = _IMAGE.match(text or "")
+        match = _IMAGE.fullmatch(text or "")
         if not match:
             raise Refused(field, text, "not an image reference", remedy="write it as registry/name:3.3.2")
         return cls(match["repository"], match["tag"], match["digest"])

@@ -117,17 +117,20 @@ class HookRun:
         self.ledger.change(replace(record, journal=journal, phase="restoring"))
         self.ledger.event("hook", f"{hook.name}: {hook.purpose}", subject=hook.name)
         self.ledger.write()
-        return self._switch().apply({key: journal.entries[key].quiesced for key in hook.keys}, "quiesced")
+        values = {key: journal.entries[key].quiesced for key in hook.keys}
+        return self._switch().apply(lambda: values, "quiesced")
 
     def _restore(self, hook: Hook) -> dict[str, str]:
         record = self.ledger.present
         if record is None:
             return {}
         switch = self._switch()
-        before = dict(settings.to_set(settings.restored_values(record.journal, self.world.seen_settings()), {}))
-        wanted = {key: value for key, value in before.items() if key in hook.keys}
-        done = switch.apply(wanted, "restored") if wanted else {}
-        self.world.look(settings=True)
+
+        def wanted() -> dict[str, str]:
+            values = settings.restored_values(switch.journal, self.world.seen_settings())
+            return {key: value for key, value in values.items() if key in hook.keys}
+
+        done = switch.apply(wanted, "restored")
         closed = settings.settle(switch.journal, self.world.seen_settings(), self.world.unseen_frontends())
         entries = {**switch.journal.entries, **{k: e for k, e in closed.entries.items() if k in hook.keys}}
         journal = settings.Journal(entries)

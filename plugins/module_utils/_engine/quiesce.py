@@ -15,15 +15,21 @@ from dataclasses import dataclass, replace
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Denied, RolloutError
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks import settings
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.gates import Target, settings_held
-from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.settings import Journal
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.settings import Drift, Journal
 from ansible_collections.steady.rollout.plugins.module_utils._engine.clock import Clock
 from ansible_collections.steady.rollout.plugins.module_utils._engine.ledger import Ledger
-from ansible_collections.steady.rollout.plugins.module_utils._engine.wait import FIRST_POLL_SECONDS, StepFailed
+from ansible_collections.steady.rollout.plugins.module_utils._engine.wait import (
+    FIRST_POLL_SECONDS,
+    LAST_POLL_SECONDS,
+    StepFailed,
+)
 from ansible_collections.steady.rollout.plugins.module_utils._engine.world import World
 from ansible_collections.steady.rollout.plugins.module_utils._fe.settings import set_setting
 
 # The FE applies a SET at once; what takes time is an election in between, or an FE that hangs.
 SET_DEADLINE_SECONDS = 60.0
+# Two heartbeats of the leader (heartbeat_timeout_second is 5 in FE: common/Config.java), and a little.
+STALE_SECONDS = 12.0
 
 
 @dataclass
@@ -41,36 +47,58 @@ class Switch:
         """The journal as the record holds it."""
         return self.ledger.record.journal
 
-    def note_restarts(self) -> bool:
-        """Journal the values that restarted FEs came back with; written before anything is set. True when new."""
+    def look(self) -> list[Drift]:
+        """Look at every FE, journal restarts, and return the values that somebody else must have set.
+
+        An FE that has restarted is listed with its old StartTime until the leader's next heartbeat, and its value from
+        fe.conf looks like somebody else's until then; so only what stays is returned.
+        """
+        end: float | None = None
+        while True:
+            self.world.look(settings=True)
+            self.note_restarts()
+            drifts = settings.foreign(self.journal, self.world.seen_settings())
+            now = self.clock.ticks()
+            end = now + STALE_SECONDS if end is None else end
+            if not drifts or now >= end:
+                return drifts
+            self.ledger.renew()
+            self.world.next_change(min(1.0, end - now))
+
+    def note_restarts(self) -> None:
+        """Journal the values that restarted FEs came back with; written before anything is set again."""
         journal = settings.note_restarts(self.journal, self.world.seen_settings())
         if journal == self.journal:
-            return False
+            return
         self.ledger.change(replace(self.ledger.record, journal=journal))
         for drift in settings.default_changes(journal):
             self.ledger.event("note", f"after a restart {drift}", step=self.step, subject=drift.key)
         self.ledger.write()
-        return True
 
-    def apply(self, values: Mapping[str, str], phase: str) -> dict[str, str]:
-        """Bring every alive FE to `values` and read them back; returns what had to be set.
+    def apply(self, wanted: Callable[[], Mapping[str, str]], phase: str) -> dict[str, str]:
+        """Bring every alive FE to what `wanted` says and read it back; returns what had to be set.
 
-        Tries again while a leader is elected; StepFailed when some FE still differs at the deadline.
+        `wanted` is asked after each look, because it depends on what is seen. Tries again while a leader is elected;
+        StepFailed when some FE still differs at the deadline.
         """
         done: dict[str, str] = {}
         end = self.clock.ticks() + SET_DEADLINE_SECONDS
         problem = "no FE could be asked"
+        values: Mapping[str, str] = {}
+        pause = 0.0
         while self.clock.ticks() < end:
-            self.world.look(settings=True)
+            self.look()
+            values = wanted()
             missing = settings.to_set(values, self.world.seen_settings())
             problem = self._refusal(values)
             if not missing and not problem:
                 return done
             self.ledger.renew()
-            problem = self._set(missing, phase, done) or problem
-            if missing and not problem:
-                continue
-            self.world.next_change(min(FIRST_POLL_SECONDS * 5, max(0.0, end - self.clock.ticks())))
+            error = self._set(missing, phase, done)
+            problem = error or problem
+            # What was set is read back at once; only when that does not help it is left some time.
+            self.world.next_change(min(pause, max(0.0, end - self.clock.ticks())))
+            pause = min(max(FIRST_POLL_SECONDS, pause * 2), LAST_POLL_SECONDS)
         raise StepFailed(
             f"settings could not be brought to {dict(values)}: {problem}",
             remedy="see whether the FEs answer and who else sets them, then run starrocks_restore",
@@ -101,22 +129,30 @@ class Switch:
         return ""
 
     def hold(self, *, window: bool, phase: str) -> dict[str, str]:
-        """Bring every FE to what must be in force now: all off, or repair with its old limit in a window."""
-        values = settings.wanted(self.journal, window=window)
-        return self.apply(values, phase) if values else {}
+        """Bring every FE to what must be in force now: all off, or repair with its old limit in a window.
+
+        StepFailed when somebody else has set one of the values meanwhile: theirs is left as it is.
+        """
+        if not self.journal.open_keys:
+            return {}
+
+        def wanted() -> Mapping[str, str]:
+            conflicts = settings.foreign(self.journal, self.world.seen_settings())
+            if conflicts:
+                raise StepFailed(
+                    "somebody changed settings that this run had switched off: " + "; ".join(map(str, conflicts)),
+                    remedy="agree who changes them; this run leaves those values as they are",
+                )
+            return settings.wanted(self.journal, window=window)
+
+        return self.apply(wanted, phase)
 
     def restore(self) -> list[str]:
         """Put back what is ours to put back, and close the journal; returns sentences about what stays open.
 
         A value that somebody else set meanwhile is left alone and reported.
         """
-        self.world.look(settings=True)
-        if self.journal.open_keys:
-            self.note_restarts()
-            values = settings.restored_values(self.journal, self.world.seen_settings())
-            if values:
-                self.apply(values, "restored")
-            self.world.look(settings=True)
+        self.apply(lambda: settings.restored_values(self.journal, self.world.seen_settings()), "restored")
         journal = settings.settle(self.journal, self.world.seen_settings(), self.world.unseen_frontends())
         self.ledger.change(replace(self.ledger.record, journal=journal))
         return [f"{key}: {entry.note}" for key, entry in journal.entries.items() if entry.note]

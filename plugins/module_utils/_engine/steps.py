@@ -216,9 +216,7 @@ class Executor:
         if self._must_delete(step, target):
             self._delete_when_due(step, target, waiter)
         self._await_member(step, waiter, target)
-        if step.component == "fe" and switch.journal.open_keys:
-            self.world.look(settings=True)
-            switch.note_restarts()
+        if step.component == "fe":
             switch.hold(window=False, phase="reasserted")
         self._settle(step, waiter, switch, target)
         self._done(step)
@@ -227,10 +225,7 @@ class Executor:
     def _ready_to_touch(self, step: Step, waiter: Waiter, switch: Switch) -> Target:
         """The gates before a pod is touched, and what it looked like; a rollback waits for no healthy cluster."""
         self.world.look(settings=True)
-        if switch.journal.open_keys:
-            switch.note_restarts()
-            self._check_foreign(switch)
-            switch.hold(window=False, phase="reasserted")
+        switch.hold(window=False, phase="reasserted")
         self._check_leader_last(step)
         target = self._target(step)
         if step.kind == "upgrade-pod" and target.old_uid:
@@ -242,15 +237,6 @@ class Executor:
                 poll=Poll(lambda: self.world.look(settings=True), LAST_POLL_SECONDS),
             )
         return target
-
-    def _check_foreign(self, switch: Switch) -> None:
-        """Somebody else's value is never overwritten: the run stops instead."""
-        conflicts = settings.foreign(switch.journal, self.world.seen_settings())
-        if conflicts:
-            raise StepFailed(
-                "somebody changed settings while this run had them switched off: " + "; ".join(map(str, conflicts)),
-                remedy="agree who changes them; this run leaves those values as they are",
-            )
 
     def _check_leader_last(self, step: Step) -> None:
         """The leader is read again before every FE: when it has moved, the order is decided anew."""

@@ -33,6 +33,9 @@ from ansible_collections.steady.rollout.plugins.module_utils._kube.portforward i
 _BROKEN = (OSError, ValueError, IndexError, struct.error, AttributeError)
 _TLS_FAILED = 2026
 _BROKEN_SHOWS_WITHIN = 1.0
+# A session that said nothing for the first of these seconds is asked for a sign of life, to be had within the second.
+_IDLE_SECONDS = 1.0
+_PING_SECONDS = 2.0
 
 Row = dict[str, str | None]
 Result = TypeVar("Result")
@@ -57,6 +60,7 @@ class Session:
         self._user = user
         self._seconds = seconds
         self._lock = threading.Lock()
+        self._heard = time.monotonic()
 
     def run(self, sql: str, *, timeout: float | None = None) -> list[Row]:
         """Run one statement and return its rows, values as text, NULL as None. Every statement passes here.
@@ -74,9 +78,29 @@ class Session:
                 with self._connection.cursor(pymysql.cursors.Cursor) as cursor:
                     cursor.execute(sql)
                     names = [column[0] for column in cursor.description or ()]
-                    return [dict(zip(names, map(_text, row), strict=True)) for row in cursor.fetchall()]
+                    rows = [dict(zip(names, map(_text, row), strict=True)) for row in cursor.fetchall()]
             except (pymysql.MySQLError, *_BROKEN) as error:
                 raise self._failure(error, sql, time.monotonic() - began) from error
+            self._heard = time.monotonic()
+            return rows
+
+    def alive(self) -> bool:
+        """Whether the FE still answers here. Not every port-forward ends when the process behind it does.
+
+        Sends no statement; sends nothing at all when the FE has just answered.
+        """
+        import pymysql
+
+        with self._lock:
+            if time.monotonic() - self._heard < _IDLE_SECONDS:
+                return True
+            self._wire.within(_PING_SECONDS)
+            try:
+                self._connection.ping(reconnect=False)
+            except (pymysql.MySQLError, *_BROKEN):
+                return False
+            self._heard = time.monotonic()
+            return True
 
     def close(self) -> None:
         """Close the connection without a farewell, which could block."""
@@ -115,8 +139,9 @@ class Frontends:
         """The session with that pod's FE; raises Unreachable, Denied or Refused."""
         with self._lock:
             found = self._sessions.get(pod)
-        if found is not None:
+        if found is not None and found.alive():
             return found
+        self.forget(pod)
         opened = self._open(pod)
         with self._lock:
             self._sessions[pod] = opened
@@ -320,11 +345,10 @@ def _text(value: Any) -> str | None:
 
 def _number_and_text(error: Exception) -> tuple[int, str]:
     """The error's number, 0 for what is no error packet, and its text."""
-    original = getattr(error, "original_exception", None)
-    if isinstance(original, OSError):
-        return 0, f"{type(original).__name__}: {original.strerror or original}"
-    if isinstance(error, OSError):
-        return 0, f"{type(error).__name__}: {error.strerror or error}"
+    # PyMySQL wraps what the wire raises in a text of its own, which says less.
+    for cause in (error, getattr(error, "original_exception", None), error.__context__):
+        if isinstance(cause, OSError):
+            return 0, f"{type(cause).__name__}: {cause.strerror or cause}"
     if error.args and isinstance(error.args[0], int):
         return error.args[0], str(error.args[1]) if len(error.args) > 1 else "the connection is closed"
     return 0, f"unexpected answer ({type(error).__name__})"

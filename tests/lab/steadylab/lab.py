@@ -495,9 +495,16 @@ class Lab:
         if ended is not None:
             raise LabError(f"the simulator has ended; the end of its log:\n{ended.log_tail()}")
 
-    def remove_namespace(self, name: str) -> None:
-        """Delete a namespace with all in it, and wait until it is gone."""
-        _remove_namespace(self.setup_api, name)
+    def remove_namespace(self, name: str, *, wait: bool = True) -> None:
+        """Delete a namespace with all in it, and wait until it is gone.
+
+        That takes 5 s, all of it the namespace controller's patience: a test that does not need the name again saves
+        them with `wait=False`.
+        """
+        if wait:
+            _remove_namespace(self.setup_api, name)
+        else:
+            self.setup_api.delete("Namespace", name)
 
     # The simulator.
 

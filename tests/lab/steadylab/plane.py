@@ -272,6 +272,8 @@ class Plane:
             "kube-api-burst": "800",
             # A lost node is noticed by its status within a second; its heartbeat would take 40 (see lose_node).
             "node-monitor-period": "1s",
+            # kwok keeps no node leases (below), so nodes are lost only when a test says so.
+            "node-monitor-grace-period": "24h",
         }
         return [
             str(self.binaries / "kube-controller-manager"),
@@ -298,6 +300,7 @@ class Plane:
             "server-address": f"127.0.0.1:{self.ports.kubelet}",
             "tls-cert-file": self._pki("kubelet.crt"),
             "tls-private-key-file": self._pki("kubelet.key"),
+            # With leases kwok acts on no pod of a node until its first renewal, up to the lease's duration after start.
             "node-lease-duration-seconds": "0",
             "enable-crds": "PortForward",
         }

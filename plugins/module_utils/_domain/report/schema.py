@@ -63,7 +63,7 @@ def _one_of(*names: str) -> Check:
 
 
 _OUTCOME = _one_of("planned", "unchanged", "succeeded", "rolled-back", "frozen", "failed", "restored")
-_STEP_KIND = _one_of("quiesce", "upgrade-pod", "transfer-leader", "restart-leader", "restore", "rollback-pod", "finish")
+_STEP_KIND = _one_of("begin", "upgrade-pod", "transfer-leader", "rollback-pod", "restore")
 _OPTIONAL_TEXT = _Field(_is_text, required=False)
 _OPTIONAL_TIME = _Field(_is_time, required=False)
 

@@ -45,8 +45,6 @@ DEFAULT_RULES: dict[str, Rule] = {
     "RunContainerError": Rule(True, seconds=60),
     # A cluster autoscaler needs minutes to bring a node.
     "Unschedulable": Rule(True, seconds=600),
-    "Evicted": Rule(False),
-    "NodeLost": Rule(False),
 }
 
 _MISSING = re.compile(r"not found|manifest unknown|does not exist|unauthorized|denied|forbidden", re.IGNORECASE)
@@ -90,7 +88,7 @@ def parse_rules(section: Reader) -> dict[str, Rule]:
             rules[name] = Rule(
                 entry.flag("fatal", default.fatal),
                 entry.number("seconds", default.seconds, least=0, most=86_400, unit="seconds"),
-                int(entry.number("restarts", default.restarts, least=0, most=100, unit="restarts")),
+                entry.whole("restarts", default.restarts, least=0, most=100, unit="restarts"),
             )
             entry.done()
     section.done()

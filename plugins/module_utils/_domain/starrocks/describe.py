@@ -35,7 +35,7 @@ def plan_lines(plan: Plan) -> list[str]:
     if not plan.steps:
         return ["Nothing to do: the cluster is as asked, and nothing is owed."]
     moves = ", ".join(
-        f"{c} {tag_of(plan.images_from[c])} -> {tag_of(image)}"
+        f"{c} {tag_of(plan.images_from.get(c, image))} -> {tag_of(image)}"
         for c, image in plan.images_to.items()
         if plan.images_from.get(c) != image and any(step.component == c for step in plan.steps)
     )

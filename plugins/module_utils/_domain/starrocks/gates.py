@@ -103,6 +103,8 @@ def member_alive(snapshot: Snapshot, target: Target) -> Refusal | None:
     if not row.alive:
         return Refusal("member_alive", target.pod, f"Alive=false{': ' + row.error if row.error else ''}")
     wanted = Image.parse(target.image, "image").version
+    if row.version is None:
+        return Refusal("member_alive", target.pod, "reports no version")
     if wanted is not None and Version.parse(row.version) != wanted:
         return Refusal("member_alive", target.pod, f"reports version {row.version}, wanted {wanted}")
     if row.start_time is None:
@@ -113,9 +115,14 @@ def member_alive(snapshot: Snapshot, target: Target) -> Refusal | None:
 
 
 def electors(snapshot: Snapshot) -> tuple[int, int]:
-    """(alive, all) FEs that vote: leader and followers; observers do not."""
-    voting = [row for row in snapshot.frontends if row.role in ("LEADER", "FOLLOWER")]
-    return sum(row.alive for row in voting), len(voting)
+    """(alive, all) FEs that vote: leader and followers; observers do not.
+
+    An FE that the leader does not list, or lists in a role it does not know yet, counts as one that votes and is away.
+    """
+    observers = sum(row.role == "OBSERVER" for row in snapshot.frontends)
+    alive = sum(row.alive and row.role in ("LEADER", "FOLLOWER") for row in snapshot.frontends)
+    fronts = snapshot.workloads.get("fe")
+    return alive, max(len(snapshot.frontends), fronts.replicas if fronts else 0) - observers
 
 
 def quorum(snapshot: Snapshot, target: Target) -> Refusal | None:
@@ -141,7 +148,9 @@ def quorum_survives(snapshot: Snapshot, target: Target) -> Refusal | None:
         return None
     alive, voting = electors(snapshot)
     row = snapshot.frontend(target.pod)
-    left = alive - 1 if row is not None and row.alive and row.role != "OBSERVER" else alive
+    left = alive - 1 if row is not None and row.alive and row.role in ("LEADER", "FOLLOWER") else alive
+    if row is None:
+        return Refusal("quorum_survives", target.pod, "not in the leader's list")
     if voting == 0 or left * 2 <= voting:
         return Refusal("quorum_survives", target.pod, f"{left} of {voting} electors would be left")
     return None
@@ -152,6 +161,9 @@ def replay_caught_up(snapshot: Snapshot, target: Target) -> Refusal | None:
     leader = snapshot.frontend(snapshot.leader or "")
     if leader is None or leader.replayed_journal_id is None:
         return Refusal("replay_caught_up", target.pod, "the leader's ReplayedJournalId is not known")
+    unlisted = [pod.name for pod in snapshot.pods_of("fe") if snapshot.frontend(pod.name) is None]
+    if unlisted:
+        return Refusal("replay_caught_up", unlisted[0], "not in the leader's list")
     for row in snapshot.frontends:
         if not row.alive:
             continue
@@ -165,8 +177,13 @@ def replay_caught_up(snapshot: Snapshot, target: Target) -> Refusal | None:
 
 def settings_held(snapshot: Snapshot, target: Target) -> Refusal | None:
     """Every alive FE holds the values that must be in force at this moment."""
+    if not target.expected:
+        return None
+    if not snapshot.frontends:
+        why = snapshot.blind.get("frontends", "no FE is listed")
+        return Refusal("settings_held", target.pod, f"the FEs are not known: {why}")
     for row in snapshot.frontends:
-        if not row.alive or not target.expected:
+        if not row.alive:
             continue
         view = snapshot.settings.get(row.pod)
         if view is None:
@@ -174,7 +191,7 @@ def settings_held(snapshot: Snapshot, target: Target) -> Refusal | None:
             return Refusal("settings_held", row.pod, f"its settings are not known: {why}")
         for key, value in target.expected.items():
             seen = view.values.get(key)
-            if seen is None or SETTINGS[key].normal(seen) != value:
+            if not SETTINGS[key].same(seen, value):
                 return Refusal("settings_held", row.pod, f"{key} is {seen}, wanted {value}")
     return None
 
@@ -188,11 +205,13 @@ def tablets_settled(snapshot: Snapshot, target: Target) -> Refusal | None:
         return None
     leader = snapshot.settings.get(snapshot.leader or "")
     limit = leader.values.get(REPAIR_LIMIT) if leader else None
-    if limit is None or SETTINGS[REPAIR_LIMIT].normal(limit) == "0":
+    if limit is None or not limit.strip().isdigit() or int(limit) == 0:
         return Refusal("tablets_settled", target.pod, f"cannot be judged while {REPAIR_LIMIT} is {limit}")
     now, before = snapshot.tablets, target.baseline_tablets
     if now is None or before is None:
         return Refusal("tablets_settled", target.pod, snapshot.blind.get("tablets", "tablet health is not known"))
+    if before.total and not now.total:
+        return Refusal("tablets_settled", target.pod, f"no tablet is listed, there were {before.total}")
     worse = [
         f"{name} {getattr(now, field_)} (before: {getattr(before, field_)})"
         for name, field_ in _TABLET_COUNTS

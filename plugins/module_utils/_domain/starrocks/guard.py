@@ -33,13 +33,13 @@ def parse_guard(section: Reader) -> Guard:
     if image:
         Image.parse(image, section.at("image"))
     account = section.text("serviceAccountName", "default", pattern=r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
-    seconds = section.number("deadlineSeconds", 86_400, least=60, most=2_592_000, unit="seconds")
+    seconds = section.whole("deadlineSeconds", 86_400, least=60, most=2_592_000, unit="seconds")
     section.done()
     if account != "default" and not image:
         raise Refused(
             section.at("image"), None, "missing", remedy="name an image with ansible-core and this collection"
         )
-    return Guard(image, account, int(seconds))
+    return Guard(image, account, seconds)
 
 
 def guard_name(cluster: str, holder: str) -> str:

@@ -17,7 +17,11 @@ from typing import Literal
 from ansible_collections.steady.rollout.plugins.module_utils._domain.codec import to_plain
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Refused
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks import hooks, leader, path, settings
-from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.preflight import refusals, resolve_images
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.preflight import (
+    refusals,
+    resolve_images,
+    strategy_is_ours,
+)
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.progress import (
     Baseline,
     Record,
@@ -117,7 +121,7 @@ def plan_upgrade(
     baseline = own.baseline if own else _fresh_baseline(snapshot, record)
     direction = direction_of(baseline.images, target)
     pods, fronts = _pod_steps(snapshot, spec, target, direction, own)
-    owed = record is not None and (not record.finished)
+    owed = record is not None and record.cluster_uid == snapshot.uid and not record.finished
     steps: tuple[Step, ...] = ()
     if any(not step.done for step in pods) or (pods and owed):
         steps = (_begin(spec), *pods, _restore("restore the settings, release the lease"))
@@ -159,9 +163,14 @@ def continued(record: Record | None, spec: UpgradeSpec, uid: str) -> Record | No
 def _fresh_baseline(snapshot: Snapshot, record: Record | None) -> Baseline:
     """The cluster as it is; but an update strategy that an earlier, unfinished run put in place is not the person's."""
     baseline = baseline_of(snapshot)
-    if record is None or record.cluster_uid != snapshot.uid or record.outcome in ("succeeded", "rolled-back"):
+    if record is None:
         return baseline
-    return replace(baseline, strategies={**baseline.strategies, **record.baseline.strategies})
+    theirs = {
+        component: record.baseline.strategies[component]
+        for component, workload in snapshot.workloads.items()
+        if strategy_is_ours(workload, record, snapshot.uid)
+    }
+    return replace(baseline, strategies={**baseline.strategies, **theirs})
 
 
 def direction_of(images_from: dict[Component, str], images_to: dict[Component, str]) -> Direction:
@@ -186,8 +195,9 @@ def _pod_steps(
         image = target.get(component)
         if image is None:
             continue
-        pending = tuple(p for p in snapshot.pods_of(component) if _needs(p, image, own))
-        done = tuple(p for p in snapshot.pods_of(component) if p not in pending)
+        pods = _all_pods(snapshot, component)
+        pending = tuple(p for p in pods if _needs(p, image, own))
+        done = tuple(p for p in pods if p not in pending)
         if component == "fe":
             fronts = leader.plan_leader(
                 snapshot, pending, spec.leader_strategy, accepted="leader-restart" in spec.acknowledge
@@ -202,8 +212,28 @@ def _pod_steps(
     return tuple(steps), fronts
 
 
+def _all_pods(snapshot: Snapshot, component: Component) -> tuple[Pod, ...]:
+    """Every pod the component should have; one that does not exist at this moment stands in without an image."""
+    names = [f"{snapshot.cluster}-{component}-{n}" for n in range(snapshot.workloads[component].replicas)]
+    return tuple(snapshot.pod(name) or _missing(name, component) for name in names)
+
+
+def _missing(name: str, component: Component) -> Pod:
+    return Pod(name, component, int(name.rsplit("-", 1)[1]), "", "", "gone", False)
+
+
 def _needs(pod: Pod, image: str, own: Record | None) -> bool:
-    return pod.image != image or (own is not None and pod.name in own.touched and not pod.ready)
+    """Whether a pod is still to be done: also one that was replaced, when the run died before its gates had passed."""
+    if pod.image != image:
+        return True
+    if own is None or pod.name not in own.touched:
+        return False
+    step = own.steps.get(_step_id(pod))
+    return not pod.ready or step is None or step.state != "done"
+
+
+def _step_id(pod: Pod) -> str:
+    return f"{pod.component}/{pod.name}"
 
 
 def _pending_steps(order: tuple[Pod, ...], image: str, snapshot: Snapshot, spec: UpgradeSpec, means: str) -> list[Step]:
@@ -218,7 +248,7 @@ def _pending_steps(order: tuple[Pod, ...], image: str, snapshot: Snapshot, spec:
 def _pod_step(pod: Pod, image: str, snapshot: Snapshot, spec: UpgradeSpec, *, done: bool) -> Step:
     tag = Image.parse(image, "image")
     return Step(
-        id=f"{pod.component}/{pod.name}",
+        id=_step_id(pod),
         kind="upgrade-pod",
         title=f"{pod.name} to {tag.tag or tag.digest}",
         reason=_REASONS[pod.component],
@@ -414,9 +444,11 @@ def _touched_pods(snapshot: Snapshot, record: Record, component: Component) -> l
     """Touched pods as they are; one that does not exist at this moment stands in as a placeholder without image."""
     pods = []
     for name in record.touched:
-        if record.component_of(name) == component:
-            missing = Pod(name, component, int(name.rsplit("-", 1)[1]), "", "", "gone", False)
-            pods.append(snapshot.pod(name) or missing)
+        workload = snapshot.workloads.get(component)
+        if record.component_of(name) == component and workload is not None:
+            pod = snapshot.pod(name) or _missing(name, component)
+            if pod.ordinal < workload.replicas:
+                pods.append(pod)
     return pods
 
 

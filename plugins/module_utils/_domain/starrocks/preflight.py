@@ -93,18 +93,27 @@ def _image_refusals(snapshot: Snapshot, spec: UpgradeSpec, target: dict[Componen
         except Refused as refused:
             found.append(refused)
             continue
-        found += _swapped(component, image, present, field)
+        found += _swapped(component, image, snapshot, field)
         found += _jump(image, present, field)
     return found
 
 
-def _swapped(component: Component, image: str, present: str, field: str) -> list[Refused]:
-    """An image whose name starts with another component's (fe-ubuntu for a BE): it starts, and corrupts or crashes."""
-    name, now = Image.parse(image, field).basename, Image.parse(present, field).basename
-    match = re.match(r"(fe|be|cn)(?=[-_]|$)", name)
-    if match is None or match[1] == component or name == now:
+def _swapped(component: Component, image: str, snapshot: Snapshot, field: str) -> list[Refused]:
+    """An image of another component (fe-ubuntu for a BE): it starts, and crashes or corrupts.
+
+    Told by the repository that another component has now, or by the component's name as a word in its last element.
+    """
+    wanted = Image.parse(image, field)
+    present = {c: Image.parse(w.image, field) for c, w in snapshot.workloads.items()}
+    if wanted.repository == present[component].repository:
         return []
-    return [Refused(field, image, f"looks like the image of {match[1]}, not of {component}", remedy=f"as {now}:...")]
+    others = [c for c, other in present.items() if c != component and other.repository == wanted.repository]
+    words = set(re.split(r"[-_.]", wanted.basename)) & set(COMPONENTS)
+    if not others and (not words or component in words):
+        return []
+    other = others[0] if others else sorted(words)[0]
+    remedy = f"an image such as {present[component].repository}:..."
+    return [Refused(field, image, f"looks like the image of {other}, not of {component}", remedy=remedy)]
 
 
 def _jump(image: str, present: str, field: str) -> list[Refused]:
@@ -123,12 +132,27 @@ def _workload_refusals(snapshot: Snapshot, record: Record | None, target: dict[C
     if snapshot.wait_for_full_rollout:
         problem = "the operator would skip BE and CN while the FE partition is above 0"
         found.append(Refused("spec.waitForFullRollout", True, problem, remedy="set it to false for the upgrade"))
-    ours = record is not None and record.outcome not in ("succeeded", "rolled-back", "unchanged")
     for component in target:
         workload = snapshot.workloads[component]
-        if not ours:
+        if not strategy_is_ours(workload, record, snapshot.uid):
             found += _strategy_refusals(workload)
     return found
+
+
+def strategy_is_ours(workload: Workload, record: Record | None, uid: str) -> bool:
+    """Whether the update strategy is one that an earlier run, which did not come to its end, has put there."""
+    if record is None or record.cluster_uid != uid or record.outcome in ("succeeded", "rolled-back", "unchanged"):
+        return False
+    component, strategy = workload.component, workload.strategy
+    if component not in record.baseline.strategies or strategy == record.baseline.strategies[component]:
+        return False
+    if not any(record.component_of(pod) == component for pod in record.touched):
+        return False
+    rolling = (strategy or {}).get("rollingUpdate")
+    held = (
+        isinstance(rolling, dict) and set(rolling) == {"partition"} and set(strategy or {}) == {"type", "rollingUpdate"}
+    )
+    return held or strategy == {"type": "OnDelete"}
 
 
 def _strategy_refusals(workload: Workload) -> list[Refused]:
@@ -147,6 +171,10 @@ def _settings_refusals(snapshot: Snapshot, spec: UpgradeSpec, own: bool) -> list
     found: list[Refused] = []
     if own or not keys:
         return found
+    for row in snapshot.frontends:
+        if row.alive and row.pod not in snapshot.settings:
+            why = snapshot.blind.get(f"settings:{row.pod}", "not read")
+            found.append(Refused(f"settings.{row.pod}", None, why, remedy="every FE has to be read before one is set"))
     if spec.on_drift == "refuse":
         remedy = "make the FEs agree, or set onDrift: leader to use the leader's value for all"
         found += [Refused("spec.onDrift", "refuse", str(d), remedy=remedy) for d in settings.drifts(snapshot, keys)]
@@ -176,7 +204,10 @@ def cluster_healthy(snapshot: Snapshot) -> Refusal | None:
             return refusal
     if snapshot.leader is None:
         return Refusal("cluster_healthy", snapshot.cluster, snapshot.blind.get("frontends", "no single alive leader"))
-    for name in ("frontends", "backends", "compute_nodes", "tablets"):
+    if snapshot.tablets is None and "be" in snapshot.workloads and snapshot.mode != "shared_data":
+        why = snapshot.blind.get("tablets", "tablet health is not known")
+        return Refusal("cluster_healthy", snapshot.cluster, f"tablets not seen: {why}")
+    for name in ("frontends", "backends", "compute_nodes"):
         if name in snapshot.blind:
             return Refusal("cluster_healthy", snapshot.cluster, f"{name} not seen: {snapshot.blind[name]}")
     dead = [f.pod for f in snapshot.frontends if not f.alive] + [w.pod for w in snapshot.workers if not w.alive]

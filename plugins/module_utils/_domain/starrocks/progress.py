@@ -170,7 +170,7 @@ class Record:
 
     def component_of(self, pod: str) -> Component | None:
         """The component a pod name of this cluster belongs to."""
-        match = re.fullmatch(rf"{re.escape(self.cluster)}-(fe|be|cn)-(\d{{1,5}})", pod)
+        match = re.fullmatch(rf"{re.escape(self.cluster)}-(fe|be|cn)-(0|[1-9][0-9]{{0,4}})", pod)
         if not match:
             return None
         return "fe" if match[1] == "fe" else "be" if match[1] == "be" else "cn"
@@ -184,7 +184,9 @@ def load(data: Mapping[str, object], *, cluster: str) -> Record:
     record = from_plain(Record, data, "record")
     if record.cluster != cluster:
         raise Refused("record.cluster", record.cluster, f"not the record of {cluster}", remedy="delete the ConfigMap")
-    names = {*record.touched, *record.baseline.pods}
+    if len(set(record.touched)) != len(record.touched):
+        raise Refused("record.touched", list(record.touched), "a pod twice", remedy="delete the ConfigMap")
+    names = {*record.touched, *record.baseline.pods, *record.after}
     for pod in names:
         if record.component_of(pod) is None:
             raise Refused("record.touched", pod, f"not a pod of {cluster}", remedy="delete the ConfigMap")
@@ -205,9 +207,17 @@ def _check_strategy(component: str, strategy: dict[str, object] | None) -> None:
     rolling = strategy.get("rollingUpdate") or {}
     fits = strategy.get("type", "RollingUpdate") in ("RollingUpdate", "OnDelete") and isinstance(rolling, dict)
     extra = set(strategy) - {"type", "rollingUpdate"}
-    if not fits or extra or (isinstance(rolling, dict) and set(rolling) - {"partition", "maxUnavailable"}):
+    if not fits or extra or not _is_rolling(rolling):
         path = f"record.baseline.strategies.{component}"
         raise Refused(path, strategy, "not an update strategy", remedy="restore by hand and delete the ConfigMap")
+
+
+def _is_rolling(rolling: object) -> bool:
+    if not isinstance(rolling, dict) or set(rolling) - {"partition", "maxUnavailable"}:
+        return False
+    partition, most = rolling.get("partition", 0), rolling.get("maxUnavailable", 1)
+    whole = isinstance(partition, int) and not isinstance(partition, bool) and partition >= 0
+    return whole and (isinstance(most, int) or (isinstance(most, str) and re.fullmatch(r"\d{1,3}%", most) is not None))
 
 
 def plan_hash(spec_hash: str, cluster_uid: str, baseline: Baseline) -> str:

@@ -37,6 +37,17 @@ class Setting:
     off: str
     documented: str
 
+    def same(self, seen: str | None, wanted: str) -> bool:
+        """Whether a value read on an FE means `wanted`; a missing or malformed one means nothing."""
+        return seen is not None and self.reading(seen) == self.normal(wanted)
+
+    def reading(self, seen: str) -> str:
+        """A value read on an FE in the spelling used for comparing, or as it stands where it has not our type."""
+        try:
+            return self.normal(seen)
+        except Refused:
+            return seen
+
     def normal(self, value: str) -> str:
         """The value in the one spelling used for comparing; a wrong type is refused."""
         text = value.strip().lower()
@@ -144,9 +155,15 @@ def drifts(snapshot: Snapshot, keys: tuple[str, ...]) -> list[Drift]:
     if leader is None:
         return found
     for key in keys:
-        others = {p: v.values[key] for p, v in snapshot.settings.items() if v.values.get(key) != leader.values.get(key)}
+        lead = leader.values.get(key, "unknown")
+        rule = SETTINGS[key]
+        others = {
+            pod: view.values.get(key, "unknown")
+            for pod, view in snapshot.settings.items()
+            if not rule.same(view.values.get(key), lead if key in leader.values else rule.off)
+        }
         if others:
-            found.append(Drift(key, leader.values.get(key, ""), others))
+            found.append(Drift(key, lead, others))
     return found
 
 
@@ -163,8 +180,10 @@ def open_journal(snapshot: Snapshot, keys: tuple[str, ...], previous: Journal) -
         if key in entries:
             continue
         rule = SETTINGS[key]
+        if key not in leader.values:
+            raise Refused(f"settings.{key}", None, "this StarRocks version has no such setting", remedy="leave it out")
         seen = tuple(
-            Sighting(pod, view.start_time, rule.normal(view.values[key]))
+            Sighting(pod, view.start_time, rule.reading(view.values[key]))
             for pod, view in sorted(snapshot.settings.items())
             if key in view.values
         )
@@ -178,7 +197,7 @@ def note_restarts(journal: Journal, seen: Mapping[str, FrontendSettings]) -> Jou
     for key, entry in journal.entries.items():
         known = {(s.frontend, s.start_time) for s in entry.sightings}
         fresh = tuple(
-            Sighting(pod, view.start_time, SETTINGS[key].normal(view.values[key]))
+            Sighting(pod, view.start_time, SETTINGS[key].reading(view.values[key]))
             for pod, view in sorted(seen.items())
             if (pod, view.start_time) not in known and key in view.values
         )
@@ -202,9 +221,9 @@ def foreign(journal: Journal, seen: Mapping[str, FrontendSettings]) -> list[Drif
     for key in journal.open_keys:
         entry = journal.entries[key]
         values = {
-            pod: SETTINGS[key].normal(view.values[key])
+            pod: SETTINGS[key].reading(view.values[key])
             for pod, view in seen.items()
-            if key in view.values and SETTINGS[key].normal(view.values[key]) not in entry.known(pod, view.start_time)
+            if key in view.values and SETTINGS[key].reading(view.values[key]) not in entry.known(pod, view.start_time)
         }
         if values:
             found.append(Drift(key, entry.baseline, values))
@@ -230,8 +249,7 @@ def to_set(values: Mapping[str, str], seen: Mapping[str, FrontendSettings]) -> d
     return {
         key: value
         for key, value in values.items()
-        if any(SETTINGS[key].normal(view.values.get(key, "")) != value for view in seen.values() if key in view.values)
-        or not any(key in view.values for view in seen.values())
+        if not seen or any(not SETTINGS[key].same(view.values.get(key), value) for view in seen.values())
     }
 
 
@@ -243,7 +261,7 @@ def settle(journal: Journal, seen: Mapping[str, FrontendSettings], unseen: tuple
     conflicts = {drift.key: drift for drift in foreign(journal, seen)}
     entries = dict(journal.entries)
     for key in journal.open_keys:
-        final = {pod: SETTINGS[key].normal(view.values[key]) for pod, view in seen.items() if key in view.values}
+        final = {pod: SETTINGS[key].reading(view.values[key]) for pod, view in seen.items() if key in view.values}
         entry = replace(entries[key], final=final)
         if key in conflicts:
             entries[key] = replace(entry, state="conflict", note=f"left as it is: {conflicts[key]}")

@@ -115,11 +115,11 @@ def _gates(gates: Reader) -> GateLimits:
     default = GateLimits()
     result = GateLimits(
         settle_seconds=gates.number("settleSeconds", default.settle_seconds, least=0, most=3600, unit="seconds"),
-        consecutive_passes=int(
-            gates.number("consecutivePasses", default.consecutive_passes, least=1, most=100, unit="passes")
+        consecutive_passes=gates.whole(
+            "consecutivePasses", default.consecutive_passes, least=1, most=100, unit="passes"
         ),
-        max_replay_lag=int(
-            gates.number("maxReplayLag", default.max_replay_lag, least=0, most=10_000_000, unit="journal entries")
+        max_replay_lag=gates.whole(
+            "maxReplayLag", default.max_replay_lag, least=0, most=10_000_000, unit="journal entries"
         ),
         pod_deadline_seconds=gates.number(
             "podDeadlineSeconds", default.pod_deadline_seconds, least=1, most=86_400, unit="seconds"
@@ -142,5 +142,8 @@ def _override(item: object, path: str) -> Override:
     for name, value in (("gate", gate), ("until", until), ("reason", reason)):
         if not value:
             raise Refused(f"{path}.{name}", None, "missing", remedy="an override names gate, until and reason")
-    moment = datetime.strptime(until, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    try:
+        moment = datetime.strptime(until, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        raise Refused(f"{path}.until", until, "no such moment", remedy="give a date that exists") from None
     return Override(gate, moment.timestamp(), reason)

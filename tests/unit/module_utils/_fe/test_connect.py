@@ -190,6 +190,34 @@ def test_what_was_forgotten_is_opened_again(frontends: Open) -> None:
     assert opened.session(FE) is not before
 
 
+def test_a_session_that_was_idle_is_asked_for_a_sign_of_life(
+    cluster: Harness, frontends: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connect, "_IDLE_SECONDS", 0.0)
+    opened = frontends()
+    before = opened.session(FE)
+    statements = len(cluster.queries())
+
+    assert opened.session(FE) is before
+    assert len(cluster.queries()) == statements
+    cluster.restart_pod(FE)
+    assert opened.session(FE) is not before
+
+
+def test_a_session_that_gives_no_sign_of_life_is_replaced(
+    cluster: Harness, frontends: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As over a port-forward whose far end is gone: nothing comes, not even an end."""
+    opened = frontends()
+    before = opened.session(FE)
+    near, far = socket.socketpair()
+    with near, far:
+        monkeypatch.setattr(before._wire, "_pipe", near)
+        monkeypatch.setattr(connect, "_IDLE_SECONDS", 0.0)
+        monkeypatch.setattr(connect, "_PING_SECONDS", 0.05)
+        assert opened.session(FE) is not before
+
+
 def test_an_fe_without_an_address_is_refused(frontends: Open) -> None:
     with pytest.raises(Refused, match="has no address for FE prod-fe-9"):
         frontends().session("prod-fe-9")
