@@ -10,6 +10,7 @@ connection (a bastion host) the module of the same name runs there, with the sam
 
 from __future__ import annotations
 
+import os
 from typing import Any, ClassVar
 
 from ansible import constants
@@ -19,8 +20,14 @@ from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.report import console
+from ansible_collections.steady.rollout.plugins.module_utils._fe import connect as _fe
+from ansible_collections.steady.rollout.plugins.module_utils._kube import connection as _kube
 from ansible_collections.steady.rollout.plugins.module_utils._kube.options import secrets_of
 from ansible_collections.steady.rollout.plugins.module_utils._module.call import Call, Verb, perform
+
+# Ansible imports an action plugin in the controller before it forks a worker for each task.
+_kube.preload()
+_fe.preload()
 
 
 class VerbAction(ActionBase):
@@ -38,6 +45,7 @@ class VerbAction(ActionBase):
                 module_name=f"steady.rollout.{self.VERB.name}", module_args=self._task.args, task_vars=task_vars
             )
             return {**result, **remote}
+        self._take_environment()
         params = self._params()
         call = Call(params, check_mode=self._task.check_mode, say=self._say)
         outcome = perform(self.VERB, call)
@@ -47,6 +55,12 @@ class VerbAction(ActionBase):
         self._tell_other_callbacks(outcome.get("rollout") or {})
         scrubbed: dict[str, Any] = remove_values(outcome, secrets_of(params))
         return {**result, **scrubbed}
+
+    def _take_environment(self) -> None:
+        """The task's `environment:`, as a module would get it; this worker serves one task only."""
+        environment: dict[str, str] = {}
+        self._compute_environment_string(environment)
+        os.environ.update({name: str(value) for name, value in environment.items()})
 
     def _params(self) -> dict[str, Any]:
         arguments = dict(self._task.args)

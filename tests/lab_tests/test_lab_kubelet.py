@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pymysql
@@ -15,7 +16,7 @@ from kubernetes import client, config
 from kubernetes.stream import portforward
 
 from steadylab import Lab
-from steadylab.kube import Object, path_of
+from steadylab.kube import Object
 from steadylab.objects import PASSWORD
 
 SECONDS = 60.0
@@ -179,9 +180,18 @@ def test_port_forward_reaches_the_frontend_of_that_pod(shared_lab: Lab) -> None:
             assert _ask(core, name, "wire") == 3
             last = shared_lab.queries[-1]
             assert name in (last["forwarded_from"] or last["fe"])
-        assert shared_lab.setup_api.request("GET", path_of("PortForward", "wire"))["items"]
+        uid = shared_lab.setup_api.get("Pod", "wire-fe-1", "wire")["metadata"]["uid"]
+        shared_lab.setup_api.delete("Pod", "wire-fe-1", "wire")
+        is_new = partial(_is_new_and_ready, uid)
+        shared_lab.setup_api.wait_for("Pod", "wire-fe-1", "wire", is_new, SECONDS)
+        shared_lab.wait_cluster(spec)
+        assert _ask(core, "wire-fe-1", "wire") == 3
     finally:
         shared_lab.remove_namespace(spec.namespace, wait=False)
+
+
+def _is_new_and_ready(old_uid: str, found: Object | None) -> bool:
+    return found is not None and found["metadata"]["uid"] != old_uid and condition(found) == "True"
 
 
 def _ask(core: client.CoreV1Api, pod_name: str, namespace: str) -> int:

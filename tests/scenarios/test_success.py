@@ -10,7 +10,7 @@ import pytest
 from ansible_collections.steady.rollout.plugins.module_utils._domain.report.schema import validate
 from scenarios.cluster import LIMIT, OFF, StarRocks, down_at_once, replaced
 from scenarios.conftest import MakeCluster, MakeDriver
-from scenarios.playbook import Driver
+from scenarios.playbook import QUICK_GATES, Driver
 
 
 def test_an_upgrade_replaces_one_pod_at_a_time_and_puts_everything_back(
@@ -69,8 +69,8 @@ def test_a_target_that_is_there_already_is_nothing_to_do(starrocks: StarRocks, p
 
 
 def test_the_short_form_on_the_command_line(starrocks: StarRocks, product: Driver) -> None:
-    run = product.run({}, "-e", f"cluster={starrocks.key}", "-e", "version=3.3.2")
-    run.succeeded()
+    quick = {"spec": {"gates": QUICK_GATES}}
+    product.run(quick, f"--extra-vars=cluster={starrocks.key}", "--extra-vars=version=3.3.2").succeeded()
     assert set(starrocks.tags.values()) == {"3.3.2"}
     starrocks.assert_settings()
 

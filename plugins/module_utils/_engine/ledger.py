@@ -17,6 +17,7 @@ from dataclasses import replace
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import (
     Conflict,
     LeaseLost,
+    NotFound,
     RolloutError,
     Unreachable,
 )
@@ -30,7 +31,8 @@ from ansible_collections.steady.rollout.plugins.module_utils._kube.record import
 from ansible_collections.steady.rollout.plugins.module_utils._kube.watch import Feed
 
 LABELS = {"rollout.steady.dev/record": "starrocks"}
-RENEW_AFTER = 1 / 3
+# Half of the time is left for an API server that does not answer at once.
+RENEW_AFTER = 1 / 2
 
 
 def target_name(cluster: str) -> str:
@@ -98,7 +100,29 @@ class Ledger:
         ) from conflict
 
     def take_lease(self, holder: str, say: Callable[[str], None]) -> None:
-        """Become the one writer. While another holder's lease runs, watch whether it renews: then it is alive."""
+        """Become the one writer, with the record as it is now.
+
+        Where the lease has not changed since it was seen free, nobody has written the record either.
+        """
+        if not self._take_free(holder):
+            self._take_contended(holder, say)
+            self.reload()
+
+    def _take_free(self, holder: str) -> bool:
+        handover = self.handover
+        free = handover.free_lease
+        if free is None:
+            return False
+        seen = lease.State(free.holder, free.resource_version, transitions=free.transitions)
+        wanted = lease.Held(handover.namespace, target_name(handover.cluster), holder, "", self._seconds)
+        try:
+            self._keep(lease.take_seen(self._client, wanted, seen, now=self._clock.now, labels=LABELS))
+        except (Conflict, NotFound):
+            return False
+        return True
+
+    def _take_contended(self, holder: str, say: Callable[[str], None]) -> None:
+        """While another holder's lease runs, watch whether it renews: then that run is alive, and this one ends."""
         handover = self.handover
         first_renewal: str | None = None
         while True:
@@ -126,7 +150,7 @@ class Ledger:
         self._keep(held)
 
     def renew(self) -> None:
-        """Renew the lease when a third of its time is over; LeaseLost when it is no longer ours.
+        """Renew the lease when half of its time is over; LeaseLost when it is no longer ours.
 
         A worker outlives a playbook that was killed with SIGKILL. It stops here, so that killing a run ends it.
         """

@@ -96,8 +96,9 @@ class Switch:
             self.ledger.renew()
             error = self._set(missing, phase, done)
             problem = error or problem
-            # What was set is read back at once; only when that does not help it is left some time.
-            self.world.next_change(min(pause, max(0.0, end - self.clock.ticks())))
+            if pause:
+                # What was set is read back at once; only when that does not help it is left some time.
+                self.world.next_change(min(pause, max(0.0, end - self.clock.ticks())))
             pause = min(max(FIRST_POLL_SECONDS, pause * 2), LAST_POLL_SECONDS)
         raise StepFailed(
             f"settings could not be brought to {dict(values)}: {problem}",

@@ -331,18 +331,8 @@ class Executor:
         return cluster_path(self.plan.namespace, self.plan.cluster)
 
     def _must_delete(self, step: Step, target: Target) -> bool:
-        """Whether the StatefulSet controller will not replace the pod itself.
-
-        With OnDelete it never does. With pods managed in order it waits for a broken pod to become ready before it
-        replaces it (kubernetes issue 67250), so a rollback deletes the broken pod.
-        """
-        if not target.old_uid:
-            return False
-        if step.means == "delete":
-            return True
-        workload = self.world.handover.workloads[target.component]
-        pod = self.world.pods.get(step.pod)
-        return workload.pod_management != "Parallel" and pod is not None and not pod.ready
+        """Whether the StatefulSet controller will not replace the pod itself, and there is one to delete."""
+        return step.means != "partition" and bool(target.old_uid)
 
     def _delete_when_due(self, step: Step, target: Target, waiter: Waiter) -> None:
         """Delete the pod once its StatefulSet would make it anew from the wanted image."""
@@ -430,7 +420,6 @@ class Executor:
         return [f"leader moved from {leader} to {step.pod}"]
 
     def _await_leader(self, step: Step, *, wanted: str = "", settings_too: bool = False) -> None:
-        self._await_pods()
         self._waiter(step).until(
             "a leader",
             (gate.quorum, gate.leader_moved) if wanted else (gate.quorum,),

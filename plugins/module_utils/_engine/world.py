@@ -40,9 +40,14 @@ class World:
     on_pod: Callable[[Pod | None, Pod | None], None] | None = None
 
     def __enter__(self) -> World:
-        path = path_to("v1", "pods", self.handover.namespace)
-        self.feed = Feed(self.client, path, label_selector=pod_selector(self.handover.cluster)).start()
         return self
+
+    def _started(self) -> Feed:
+        """The watch of the cluster's pods, started when something waits for it."""
+        if self.feed is None:
+            path = path_to("v1", "pods", self.handover.namespace)
+            self.feed = Feed(self.client, path, label_selector=pod_selector(self.handover.cluster)).start()
+        return self.feed
 
     def __exit__(self, *_exception: object) -> None:
         if self.feed is not None:
@@ -50,14 +55,13 @@ class World:
 
     def next_change(self, timeout: float) -> bool:
         """Wait for pods to change, at most `timeout` seconds, and take in all that has come; False when nothing did."""
-        if self.feed is None:
-            raise RuntimeError("the world is not open")
-        change = self.feed.next(timeout)
+        feed = self._started()
+        change = feed.next(timeout)
         if change is None:
             return False
         while change is not None:
             self._apply(change)
-            change = self.feed.next(0)
+            change = feed.next(0)
         return True
 
     def _apply(self, change: Change) -> None:
@@ -101,7 +105,7 @@ class World:
     def look(self, *, tablets: bool = False, settings: bool = False) -> None:
         """Ask the FEs; what is not asked for keeps nothing of an older answer."""
         keys = self.keys if settings else ()
-        names = [pod.name for pod in self.pods.values() if pod.component == "fe" and pod.ready and not pod.deleting]
+        names = self._frontend_names()
         before = self.view.leader
         self.view = observe(
             self.frontends,
@@ -118,6 +122,13 @@ class World:
             self.view = replace(self.view, leader=before)
         elif leader != before and self.on_leader is not None:
             self.on_leader(before, leader)
+
+    def _frontend_names(self) -> list[str]:
+        """FEs that may answer: the ready ones, or all that there should be while no pod has been listed."""
+        if self.pods_error:
+            fronts = self.handover.workloads.get("fe")
+            return [f"{self.handover.cluster}-fe-{number}" for number in range(fronts.replicas if fronts else 0)]
+        return [pod.name for pod in self.pods.values() if pod.component == "fe" and pod.ready and not pod.deleting]
 
     def snapshot(self) -> Snapshot:
         """The world at this moment, frozen."""

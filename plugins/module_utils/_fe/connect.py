@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import ssl
@@ -305,6 +306,12 @@ class Frontends:
 
 class _WrongPassword(Denied):
     """The FE does not accept user and password: they may have been changed since they were read."""
+
+
+def preload() -> None:
+    """Import the driver once, in the process that forks the workers; a failure is told on first use."""
+    with contextlib.suppress(ImportError):
+        import pymysql.cursors  # noqa: F401
 
 
 def in_parallel(jobs: Mapping[str, Callable[[], Result]]) -> dict[str, Result | RolloutError]:

@@ -12,6 +12,7 @@ the package nor its 0.3 s of import.
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 import shutil
 import ssl
@@ -123,6 +124,17 @@ def _overridden(found: _Found, given: dict[str, Any]) -> _Found:
             "host", found.host, "is not the URL of an API server", remedy="Write https://name-or-address:port."
         )
     return found
+
+
+def preload() -> None:
+    """Import what a connection needs, once, in the process that forks the workers; a failure is told on first use."""
+    with contextlib.suppress(ImportError):
+        import urllib3  # noqa: F401
+        from kubernetes.client import Configuration
+        from kubernetes.config import kube_config  # noqa: F401
+
+        # The client resolves its names lazily: making one value imports what every worker would import again.
+        Configuration()
 
 
 def _fixed_authorization(given: dict[str, Any]) -> str | None:

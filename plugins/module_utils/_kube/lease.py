@@ -123,6 +123,12 @@ def acquire(
     raise Conflict(f"{held} changes faster than it can be taken.", remedy="Find out who writes it, then run again.")
 
 
+def take_seen(client: KubeClient, held: Held, seen: State, *, now: Clock, labels: Mapping[str, str]) -> Held:
+    """Take a lease that was seen free or expired, without reading it again; Conflict when it has changed since."""
+    answer = _take(client, held, seen, now(), labels, {})
+    return replace(held, resource_version=str(answer["metadata"]["resourceVersion"]))
+
+
 def renew(client: KubeClient, held: Held, *, now: Clock) -> Held:
     """Write a new renewal time and return the lease as held now; LeaseLost when it is no longer ours."""
     return _write(client, held, {"renewTime": _text(now()), "leaseDurationSeconds": held.duration})

@@ -73,14 +73,12 @@ def pod_selector(cluster: str) -> str:
 
 
 def read_cluster(client: KubeClient, namespace: str, name: str) -> ClusterObjects:
-    """The StarRocksCluster with its StatefulSets and pods: three requests. NotFound names what does not exist."""
+    """The StarRocksCluster with its pods: two requests, and one more where only the StatefulSet knows the replicas.
+
+    NotFound names what does not exist.
+    """
     resource = client.get(cluster_path(namespace, name))
-    listing = client.list_(
-        path_to("apps/v1", "statefulsets", namespace),
-        label_selector=f"{COMPONENT_LABEL} in ({','.join(COMPONENTS)})",
-    )
-    by_name = {str(item["metadata"]["name"]): item for item in listing.items}
-    statefulsets = {c: by_name[f"{name}-{c}"] for c in COMPONENTS if f"{name}-{c}" in by_name}
+    statefulsets = _statefulsets(client, namespace, name) if _scaled_elsewhere(resource) else {}
     pods = client.list_(path_to("v1", "pods", namespace), label_selector=pod_selector(name))
     workloads = {c: workload_of(resource, statefulsets.get(c), c) for c in COMPONENTS}
     return ClusterObjects(
@@ -90,6 +88,21 @@ def read_cluster(client: KubeClient, namespace: str, name: str) -> ClusterObject
         pods_version=pods.resource_version,
         statefulsets=statefulsets,
     )
+
+
+def _scaled_elsewhere(resource: Object) -> bool:
+    """Whether a component gives no replicas, as CNs that an autoscaler scales."""
+    specs = [(resource.get("spec") or {}).get(_SPECS[component]) for component in COMPONENTS]
+    return any(spec and spec.get("replicas") is None for spec in specs)
+
+
+def _statefulsets(client: KubeClient, namespace: str, name: str) -> dict[Component, dict[str, Any]]:
+    listing = client.list_(
+        path_to("apps/v1", "statefulsets", namespace),
+        label_selector=f"{COMPONENT_LABEL} in ({','.join(COMPONENTS)})",
+    )
+    by_name = {str(item["metadata"]["name"]): item for item in listing.items}
+    return {c: by_name[f"{name}-{c}"] for c in COMPONENTS if f"{name}-{c}" in by_name}
 
 
 def pod_of(obj: Object, cluster: str) -> Pod | None:

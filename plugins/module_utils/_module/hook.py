@@ -75,7 +75,6 @@ def _predefined(call: Call, target: Target, names: list[str]) -> list[Attempted]
     ledger = Ledger(target.client, handover, call.clock, lease_seconds=call.params["lease_seconds"])
     ledger.take_lease(f"hook-{uuid4()}", call.say)
     try:
-        ledger.reload()
         with target.frontends(handover) as frontends:
             world = World(target.client, frontends, ledger.handover, tuple(SETTINGS))
             world.pods, world.pods_error = {pod.name: pod for pod in objects.pods}, ""

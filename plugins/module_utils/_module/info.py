@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.codec import to_plain
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Denied, RolloutError
-from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.handover import from_text
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.handover import LeaseSeen, from_text
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.settings import SETTINGS
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.snapshot import Snapshot
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.spec import UpgradeSpec
@@ -34,13 +34,14 @@ from ansible_collections.steady.rollout.plugins.module_utils._module.target impo
 # What an upgrade does through the API server; the Role in operator/rbac grants exactly this.
 UPGRADE_NEEDS: tuple[Need, ...] = (
     *(Need(verb, "starrocks.com", "starrocksclusters") for verb in ("get", "patch")),
-    *(Need(verb, "apps", "statefulsets") for verb in ("list",)),
-    *(Need(verb, "", "pods") for verb in ("list", "watch")),
+    *(Need(verb, "apps", "statefulsets") for verb in ("list", "watch")),
+    *(Need(verb, "", "pods") for verb in ("list", "watch", "delete")),
     *(Need(verb, "", "configmaps") for verb in ("get", "create", "patch")),
     *(Need(verb, "coordination.k8s.io", "leases") for verb in ("get", "create", "patch", "list", "watch")),
 )
 GUARD_NEEDS: tuple[Need, ...] = (Need("create", "batch", "jobs"), Need("delete", "batch", "jobs"))
-ON_DELETE_NEEDS: tuple[Need, ...] = (Need("delete", "", "pods"), Need("watch", "apps", "statefulsets"))
+# Servers check `get` for the WebSocket request that opens a port-forward, newer ones `create` as well.
+PORT_FORWARD_NEEDS: tuple[Need, ...] = tuple(Need(verb, "", "pods", "portforward") for verb in ("get", "create"))
 
 
 def run(call: Call) -> Result:
@@ -63,6 +64,8 @@ def run(call: Call) -> Result:
         view = _look(frontends, objects, handover.mode)
     snapshot = _snapshot(target, objects, handover.mode, view)
     remaining = held.remaining(call.clock.now()) if held else 0.0
+    if held is not None and remaining <= 0:
+        handover = replace(handover, free_lease=LeaseSeen(held.holder, held.resource_version, held.transitions))
     return {
         "changed": False,
         "snapshot": to_plain(snapshot),
@@ -82,9 +85,7 @@ def _check_rights(target: Target, spec: UpgradeSpec) -> None:
     """Before an upgrade: every right it will need, so that it does not stop half way for want of one."""
     needs = list(UPGRADE_NEEDS)
     if target.fe.transport in ("auto", "port_forward") and not target.fe.addresses:
-        needs.append(Need("create", "", "pods", "portforward"))
-    if spec.leader_strategy == "on-delete":
-        needs += ON_DELETE_NEEDS
+        needs += PORT_FORWARD_NEEDS
     if spec.guard.image:
         needs += GUARD_NEEDS
     missing = missing_rights(target.client, target.namespace, needs)

@@ -53,7 +53,6 @@ def _carry_out(call: Call, target: Target, plan: Plan, step: Step, handover: Han
     ledger = Ledger(target.client, handover, call.clock, lease_seconds=call.params["lease_seconds"])
     if not handover.holder:
         ledger.take_lease(call.params["holder"] or f"rollout-{uuid4()}", call.say)
-        ledger.reload()
     with target.frontends(handover) as frontends:
         world = World(target.client, frontends, ledger.handover, tuple(SETTINGS))
         executor = Executor(target.client, world, ledger, call.clock, spec, plan, call.say)

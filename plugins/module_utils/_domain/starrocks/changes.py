@@ -25,11 +25,15 @@ Patch = list[dict[str, object]]
 def step_patch(workload: Workload, step: Step, uid: str, baseline: Baseline) -> Patch:
     """The patch that lets exactly this step's pod be replaced; empty when the custom resource says so already.
 
-    With the last pod of a component the person's own update strategy returns: no pod is left for it to move.
+    With the last pod of a component the person's own update strategy returns: no pod is left for it to move. A pod
+    below the partition that is deleted comes back at the StatefulSet's current revision, which is the old one as long
+    as the rollout has not ended (kubernetes pkg/controller/statefulset, newVersionedStatefulSetPod).
     """
     strategy: dict[str, object] | None
     if step.means == "delete":
         strategy = {"type": "OnDelete"}
+    elif step.means == "hold":
+        strategy = {"type": "RollingUpdate", "rollingUpdate": {"partition": workload.replicas}}
     elif step.last_of_component:
         strategy = baseline.strategies.get(workload.component)
     else:

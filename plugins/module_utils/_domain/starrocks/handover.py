@@ -20,6 +20,15 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.s
 
 
 @dataclass(frozen=True)
+class LeaseSeen:
+    """A Lease that nobody held when it was looked at."""
+
+    holder: str
+    resource_version: str
+    transitions: int
+
+
+@dataclass(frozen=True)
 class Handover:
     """State between two tasks. `acted`: a step has worked under the lease.
 
@@ -36,6 +45,7 @@ class Handover:
     record_version: str | None = None
     holder: str = ""
     lease_version: str = ""
+    free_lease: LeaseSeen | None = None
     lease_renewed: float = 0.0
     acted: bool = False
     stopped: str = ""

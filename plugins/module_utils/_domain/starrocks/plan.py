@@ -41,12 +41,17 @@ DOWNGRADE_ORDER: tuple[Component, ...] = ("fe", "be", "cn")
 DEFAULT_POD_SECONDS = 60.0
 
 Kind = Literal["begin", "upgrade-pod", "transfer-leader", "rollback-pod", "restore"]
+Means = Literal["partition", "delete", "hold"]
 Direction = Literal["upgrade", "downgrade", "rollback", "restore"]
 
 
 @dataclass(frozen=True)
 class Step:
-    """One step. `means` says how a pod is replaced: by lowering the partition, or by deleting the pod (OnDelete)."""
+    """One step. `means` says how a pod is replaced.
+
+    `partition`: the StatefulSet's partition is lowered to it. `delete`: it is deleted, under OnDelete. `hold`: it is
+    deleted while the partition holds every pod, so that no other one moves.
+    """
 
     id: str
     kind: Kind
@@ -57,7 +62,7 @@ class Step:
     pod: str = ""
     ordinal: int = 0
     image: str = ""
-    means: Literal["partition", "delete"] = "partition"
+    means: Means = "partition"
     last_of_component: bool = False
     done: bool = False
 
@@ -207,7 +212,7 @@ def _pod_steps(
             steps += [_pod_step(p, image, snapshot, spec, done=True) for p in sorted(done, key=lambda p: -p.ordinal)]
         if component == "fe" and fronts and fronts.means == "transfer":
             steps.append(_transfer(order[-1], fronts.text))
-        means = "delete" if component == "fe" and fronts and fronts.means == "on-delete" else "partition"
+        means: Means = "delete" if component == "fe" and fronts and fronts.means == "on-delete" else "partition"
         steps += _pending_steps(order, image, snapshot, spec, means)
     return tuple(steps), fronts
 
@@ -236,10 +241,10 @@ def _step_id(pod: Pod) -> str:
     return f"{pod.component}/{pod.name}"
 
 
-def _pending_steps(order: tuple[Pod, ...], image: str, snapshot: Snapshot, spec: UpgradeSpec, means: str) -> list[Step]:
-    steps = [_pod_step(pod, image, snapshot, spec, done=False) for pod in order]
-    if means == "delete":
-        steps = [replace(step, means="delete") for step in steps]
+def _pending_steps(
+    order: tuple[Pod, ...], image: str, snapshot: Snapshot, spec: UpgradeSpec, means: Means
+) -> list[Step]:
+    steps = [replace(_pod_step(pod, image, snapshot, spec, done=False), means=means) for pod in order]
     if steps:
         steps[-1] = replace(steps[-1], last_of_component=True)
     return steps
@@ -393,14 +398,19 @@ def plan_rollback(snapshot: Snapshot, record: Record, spec: UpgradeSpec) -> Plan
     fronts = None
     for component in () if freeze else DOWNGRADE_ORDER:
         image = record.baseline.images.get(component)
-        touched = [p for p in _touched_pods(snapshot, record, component) if image and _changed(snapshot, p, image)]
-        order = tuple(sorted(touched, key=lambda p: -p.ordinal))
+        if image is None:
+            continue
+        touched = [p for p in _touched_pods(snapshot, record, component) if _changed(snapshot, p, image)]
+        order = tuple(sorted((p for p in touched if p.ready), key=lambda p: -p.ordinal))
+        on_delete = component == "fe" and _on_delete(snapshot)
         if component == "fe":
-            on_delete = _on_delete(snapshot)
             fronts = leader.plan_leader(snapshot, order, "on-delete" if on_delete else "auto", accepted=True)
             order = fronts.order
-        means = "delete" if fronts and component == "fe" and fronts.means == "on-delete" else "partition"
-        steps = _pending_steps(order, image or "", snapshot, spec, means)
+        # What is down already goes first: taking a healthy one down beside it would cost the quorum or the replicas.
+        broken = tuple(sorted((p for p in touched if not p.ready), key=lambda p: -p.ordinal))
+        steps = _pending_steps(broken, image, snapshot, spec, "delete" if on_delete else "hold")
+        steps += _pending_steps(order, image, snapshot, spec, "delete" if on_delete else "partition")
+        steps = [replace(s, last_of_component=number == len(steps)) for number, s in enumerate(steps, 1)]
         pods += [replace(s, id=f"rollback/{s.pod}", kind="rollback-pod", title=f"back: {s.title}") for s in steps]
     return Plan(
         cluster=snapshot.cluster,

@@ -64,7 +64,7 @@ class Simulation:
     random: Random
     record: Record | None = None
     restarts: list[Restart] = field(default_factory=list)
-    unsettled: str = ""
+    unsettled: set[str] = field(default_factory=set)
     clock: int = 0
     current: dict[Component, str] = field(default_factory=dict)
 
@@ -271,7 +271,7 @@ class Runner:
         self.edge(f"up {step.id}")
         if step.component == "fe":
             self._hold()
-        world.unsettled = ""
+        world.unsettled.discard(step.pod)
         done = replace(world.record.steps[step.id], state="done")
         world.record = world.record.with_step(step.id, done)
         self.edge(f"settled {step.id}")
@@ -281,11 +281,12 @@ class Runner:
         assert pod is not None
         if pod.image == step.image:
             self.world.cluster = self.world.cluster.pod(step.pod, ready=True).row(step.pod, alive=True)
-        self.world.unsettled = step.pod
+        self.world.unsettled.add(step.pod)
 
     def _check_settled(self, step: Step) -> None:
-        unsettled = self.world.unsettled
-        assert unsettled in ("", step.pod), f"{step.pod} is touched before {unsettled} has settled"
+        pod = self.world.snapshot.pod(step.pod)
+        if pod is not None and pod.image != step.image:
+            assert self.world.unsettled <= {step.pod}, f"{step.pod} goes down before {self.world.unsettled} settled"
 
     def _check_leader_last(self, plan: Plan, step: Step) -> None:
         pod = self.world.snapshot.pod(step.pod)

@@ -266,7 +266,7 @@ def test_the_record_of_another_cluster_of_that_name_owes_nothing() -> None:
 def test_the_baseline_of_a_new_request_holds_the_persons_strategy(
     phase: Any, outcome: Any, present: Any, kept: Any
 ) -> None:
-    record = a_record(a_cluster().snapshot, a_spec("3.3.9"), phase=phase, outcome=outcome)
+    record = a_record(a_cluster().snapshot, a_spec("3.3.9"), "prod-be-2", phase=phase, outcome=outcome)
     there = a_cluster().workload("be", strategy=present, partition=1 if present is OURS else 0)
     plan = plan_upgrade(there.snapshot, a_spec(), record, NOW)
     assert plan.baseline.strategies["be"] == kept
