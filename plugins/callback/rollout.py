@@ -221,6 +221,10 @@ class CallbackModule(DefaultCallback):
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         data = result._result
+        if self._display.verbosity < _RAW_RESULT_VERBOSITY:
+            # A role's refused arguments: the specification itself is pages long, and says nothing about the mistake.
+            for key in ("argument_spec_data", "validate_args_context"):
+                data.pop(key, None)
         if not _is_own_failure(data):
             super().v2_runner_on_failed(result, ignore_errors=ignore_errors)
             return

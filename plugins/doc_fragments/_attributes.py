@@ -10,13 +10,24 @@ from __future__ import annotations
 class ModuleDocFragment:
     """Read by ansible-doc."""
 
+    ACTION_GROUP = r"""
+options: {}
+attributes:
+  action_group:
+    description: Use C(group/steady.rollout.starrocks) in C(module_defaults) to set options for all of these modules.
+    support: full
+    membership:
+      - steady.rollout.starrocks
+"""
+
     DOCUMENTATION = r"""
 options: {}
 attributes:
   check_mode:
     description: Can run in C(check_mode) and return changed status prediction without modifying the target.
   diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
+    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff
+      mode.
   idempotent:
     description: When run twice in a row outside check mode, with the same arguments, the second invocation indicates no
       change.

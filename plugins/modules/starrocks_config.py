@@ -18,6 +18,7 @@ description:
   - Refused while a rollout holds the lease of the cluster.
 extends_documentation_fragment:
   - steady.rollout._attributes
+  - steady.rollout._attributes.action_group
   - steady.rollout._cluster
   - steady.rollout._kubernetes
   - steady.rollout._frontend

@@ -20,6 +20,7 @@ description:
     CREATE IMAGE), are allowed unless O(allow_unsafe=true).
 extends_documentation_fragment:
   - steady.rollout._attributes
+  - steady.rollout._attributes.action_group
   - steady.rollout._cluster
   - steady.rollout._kubernetes
   - steady.rollout._frontend

@@ -15,9 +15,10 @@ author:
 description:
   - One call for the custom resource, its pods, the FE, BE and CN rows, the settings of every FE, tablet health,
     the record of the latest rollout and the lease.
-  - Nothing is written. What could not be seen is named with the reason in RV(snapshot.blind), never guessed.
+  - Nothing is written. What could not be seen is named with the reason in C(snapshot.blind), never guessed.
 extends_documentation_fragment:
   - steady.rollout._attributes
+  - steady.rollout._attributes.action_group
   - steady.rollout._attributes.read_only
   - steady.rollout._cluster
   - steady.rollout._kubernetes
@@ -88,6 +89,11 @@ stopped:
   returned: success
   type: str
   sample: ""
+way_back:
+  description: The O(steady.rollout.starrocks_plan#module:direction) that follows a failure of the run in O(progress).
+  returned: success
+  type: str
+  sample: rollback
 progress:
   description: What the following tasks of the run need, as text.
   returned: success

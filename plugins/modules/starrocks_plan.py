@@ -37,6 +37,9 @@ options:
   record:
     description: The C(record) that M(steady.rollout.starrocks_info) returned.
     type: dict
+  lease:
+    description: The C(lease) that M(steady.rollout.starrocks_info) returned; who holds it becomes a risk of the plan.
+    type: dict
   spec:
     description: The C(spec) of the upgrade, see the role P(steady.rollout.starrocks_upgrade#role).
     type: dict
@@ -47,8 +50,9 @@ options:
       - V(rest) plans the rest of a run that is under way.
       - V(rollback) plans the way back of the run in O(record).
       - V(restore) only puts back what that run has switched off.
+      - V(release) ends a run that stopped before it touched a pod.
     type: str
-    choices: [upgrade, rest, rollback, restore]
+    choices: [upgrade, rest, rollback, restore, release]
     default: upgrade
   approved_hash:
     description: Refuse any other plan than the one of this hash.

@@ -19,6 +19,7 @@ description:
   - Later steps pass over once a step has stopped the run.
 extends_documentation_fragment:
   - steady.rollout._attributes
+  - steady.rollout._attributes.action_group
   - steady.rollout._cluster
   - steady.rollout._kubernetes
   - steady.rollout._frontend

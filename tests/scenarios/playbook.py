@@ -21,8 +21,13 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 BIN: Final = Path(sys.executable).parent
 # No scenario takes nearly as long: what is still running then hangs.
 PATIENCE_SECONDS: Final = 240.0
-# Gates ask once and at once: the tests' clusters are quick, and no test measures time.
-QUICK_GATES: Final[dict[str, Any]] = {"settleSeconds": 0, "consecutivePasses": 1}
+# Gates ask once and at once, and give up soon: the tests' clusters are quick, and no test measures time.
+QUICK_GATES: Final[dict[str, Any]] = {
+    "settleSeconds": 0,
+    "consecutivePasses": 1,
+    "podDeadlineSeconds": 60,
+    "tabletDeadlineSeconds": 60,
+}
 
 Document = dict[str, Any]
 

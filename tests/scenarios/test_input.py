@@ -119,11 +119,20 @@ BAD = {
 
 
 @pytest.fixture(scope="module")
-def calm(lab: Lab) -> Iterator[StarRocks]:
-    """A healthy cluster that no test of this module may change."""
-    starrocks = make_cluster(lab, fe=3, be=1)
-    yield starrocks
-    lab.remove_namespace(starrocks.namespace, wait=False)
+def calm_clusters(lab: Lab) -> Iterator[list[StarRocks]]:
+    """The clusters that tests of this module shared: one, as long as none was touched."""
+    made: list[StarRocks] = []
+    yield made
+    for starrocks in made:
+        lab.remove_namespace(starrocks.namespace, wait=False)
+
+
+@pytest.fixture
+def calm(lab: Lab, calm_clusters: list[StarRocks]) -> StarRocks:
+    """A healthy cluster that was never touched, and that no test may touch."""
+    if not calm_clusters or calm_clusters[-1].lease is not None:
+        calm_clusters.append(make_cluster(lab, fe=3, be=1))
+    return calm_clusters[-1]
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.errors impo
 
 _VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)(?:[-+._]?([0-9A-Za-z][0-9A-Za-z.+_-]*))?")
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"
-_HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::\d{1,5})?)"
+# The first element is a host only when it looks like one; anything else is a path, which is in lower case.
+_HOST = r"(?:localhost|(?=[^/]*[.:])[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::\d{1,5})?)"
 # The grammar of the OCI distribution specification's reference implementation: [host[:port]/]path[:tag][@digest].
 _IMAGE = re.compile(
     rf"(?P<repository>(?:{_HOST}/)?{_COMPONENT}(?:/{_COMPONENT})*)"

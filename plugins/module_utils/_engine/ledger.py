@@ -182,6 +182,7 @@ class Ledger:
     def _keep(self, held: lease.Held) -> None:
         self.handover = replace(
             self.handover,
+            run=held.holder,
             holder=held.holder,
             lease_version=held.resource_version,
             lease_renewed=self._clock.epoch(),

@@ -117,8 +117,16 @@ class Executor:
         if record is None or record.finished or record.plan_hash != self.plan.hash:
             record = self._new_record(record)
         else:
-            record = replace(record, phase="running", outcome="", reason="", remedy="", finished_at="")
-            notes.append(f"continues the run begun at {record.started_at}")
+            notes.append(f"continues the run {record.run} begun at {record.started_at}")
+            record = replace(
+                record,
+                run=self.ledger.handover.run,
+                phase="running",
+                outcome="",
+                reason="",
+                remedy="",
+                finished_at="",
+            )
         self.ledger.change(record)
         self.ledger.event("run", f"begun: {self.plan.direction}", step=step.id)
         self._start(step)
@@ -135,16 +143,16 @@ class Executor:
         """Before anything is switched off: the Job that puts it back when this runner dies."""
         if not self.spec.guard.image:
             return
-        job = guard_job(self.spec.guard, self.plan.cluster, self.plan.namespace, self.ledger.handover.holder)
-        name = guard_name(self.plan.cluster, self.ledger.handover.holder)
+        job = guard_job(self.spec.guard, self.plan.cluster, self.plan.namespace, self.ledger.handover.run)
+        name = guard_name(self.plan.cluster, self.ledger.handover.run)
         self.ledger.change(replace(self.ledger.record, guard=name))
         self.client.create(path_to("batch/v1", "jobs", self.plan.namespace), job)
         self.ledger.event("note", f"guard Job {name} started", subject=name)
 
     def _end_guard(self) -> None:
-        """The settings are back: the guard is not needed. A guard that put them back itself ends by itself."""
+        """The settings are back: the guard is not needed. A restore leaves it be: it may be the guard that restores."""
         name = self.ledger.record.guard
-        if not name or name != guard_name(self.plan.cluster, self.ledger.handover.holder):
+        if not name or self.plan.direction == "restore":
             return
         try:
             path = path_to("batch/v1", "jobs", self.plan.namespace, name)
@@ -173,7 +181,7 @@ class Executor:
         )
         return Record(
             schema=SCHEMA,
-            run=self.ledger.handover.holder,
+            run=self.ledger.handover.run,
             cluster=self.plan.cluster,
             cluster_uid=self.ledger.handover.uid,
             plan_hash=self.plan.hash,
@@ -431,7 +439,14 @@ class Executor:
     # -- restore -------------------------------------------------------------------------------------------------
 
     def _restore(self, step: Step) -> list[str]:
-        """Settings and update strategies back to what they were, the record closed, the lease given up."""
+        """Settings and update strategies back to what they were, the record closed, the lease given up.
+
+        A run that failed before it wrote a record of its own has nothing to close.
+        """
+        present = self.ledger.present
+        if present is None or (self.plan.direction == "release" and present.run != self.ledger.handover.run):
+            self.ledger.release()
+            return []
         self._start(step)
         notes = []
         if self.ledger.record.journal.open_keys:
@@ -447,10 +462,11 @@ class Executor:
 
     def _restore_strategies(self) -> list[str]:
         notes = []
+        baseline = self.ledger.record.baseline
         for component in tuple(self.world.handover.workloads):
             snapshot = self.world.snapshot()
-            kept = kept_partition(snapshot, component, self.plan.baseline)
-            patch = strategy_patch(snapshot, component, self.plan.baseline)
+            kept = kept_partition(snapshot, component, baseline)
+            patch = strategy_patch(snapshot, component, baseline)
             if kept:
                 notes.append(f"the partition of {component} stays: {kept}")
             if patch:
@@ -477,6 +493,8 @@ class Executor:
         self.ledger.handover = replace(self.ledger.handover, outcome=outcome)
 
     def _outcome(self, record: Record) -> Outcome:
+        if self.plan.direction == "release":
+            return "failed"
         if self.plan.direction == "rollback":
             return "frozen" if self.plan.freeze else "rolled-back"
         pods = self.world.pods.values()

@@ -125,9 +125,7 @@ def _frontend_rows(
     able = [pod for pod in order if pod not in silent]
 
     def job(pod: str) -> Callable[[], tuple[Frontend, ...]]:
-        return lambda: frontends_of(
-            frontends.run(pod, lambda session: session.run(statements.SHOW_FRONTENDS, timeout=timeout))
-        )
+        return lambda: frontends.run(pod, partial(_frontends, timeout=timeout))
 
     reasons = list(silent.values())
     # One is enough while it answers. Without a leader each of them may hang until its timeout: the rest all at once.
@@ -138,6 +136,14 @@ def _frontend_rows(
             reasons.append(answer.reason)
     blind["frontends"] = " ".join(reasons) or "There is no FE to ask."
     return ()
+
+
+def _frontends(session: Session, timeout: float | None) -> tuple[Frontend, ...]:
+    """The FE rows. Releases 3.3.0, 3.3.2 and 3.3.3 may show the LEADER in the proc alone (StarRocks issue 50999)."""
+    rows = frontends_of(session.run(statements.SHOW_FRONTENDS, timeout=timeout))
+    if any(row.role == "LEADER" for row in rows):
+        return rows
+    return frontends_of(session.run(statements.SHOW_PROC_FRONTENDS, timeout=timeout))
 
 
 def _leader(rows: Sequence[Frontend]) -> str | None:

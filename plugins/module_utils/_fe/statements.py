@@ -12,6 +12,8 @@ from typing import Final
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Refused
 
 SHOW_FRONTENDS: Final = "SHOW FRONTENDS"
+# Answered by the FE one is connected to.
+SHOW_PROC_FRONTENDS: Final = "SHOW PROC '/frontends'"
 SHOW_BACKENDS: Final = "SHOW BACKENDS"
 SHOW_COMPUTE_NODES: Final = "SHOW COMPUTE NODES"
 # Answered by the FE one is connected to (ShowProcStmt.NEED_FORWARD_PATH_ROOT lacks it): ask the leader.

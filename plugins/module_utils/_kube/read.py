@@ -50,7 +50,6 @@ class ClusterObjects:
     workloads: dict[Component, Workload]
     pods: tuple[Pod, ...]
     pods_version: str = ""
-    statefulsets: dict[Component, dict[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,6 @@ def read_cluster(client: KubeClient, namespace: str, name: str) -> ClusterObject
         workloads={c: workload for c, workload in workloads.items() if workload is not None},
         pods=tuple(pod for item in pods.items if (pod := pod_of(item, name)) is not None),
         pods_version=pods.resource_version,
-        statefulsets=statefulsets,
     )
 
 
@@ -138,14 +136,15 @@ def pod_of(obj: Object, cluster: str) -> Pod | None:
 
 
 def workload_of(resource: Object, statefulset: Object | None, component: Component) -> Workload | None:
-    """A component as the custom resource and its StatefulSet state it, or None when the resource has none such."""
+    """A component as the custom resource states it, or None when the resource has none such.
+
+    `statefulset` is asked for the replicas alone, where the resource gives none.
+    """
     spec = (resource.get("spec") or {}).get(_SPECS[component])
     if not spec:
         return None
     strategy = spec.get("updateStrategy")
     actual = (statefulset or {}).get("spec") or {}
-    metadata = (statefulset or {}).get("metadata") or {}
-    template = (actual.get("template") or {}).get("spec") or {}
     replicas = spec.get("replicas")
     return Workload(
         component=component,
@@ -155,13 +154,6 @@ def workload_of(resource: Object, statefulset: Object | None, component: Compone
         strategy=strategy,
         partition=_partition(strategy),
         strategy_type=_strategy_type(strategy),
-        statefulset=str(metadata.get("name") or ""),
-        statefulset_uid=str(metadata.get("uid") or ""),
-        statefulset_image=_image(template, component),
-        statefulset_replicas=actual.get("replicas"),
-        statefulset_partition=_partition(actual.get("updateStrategy")),
-        statefulset_type=_strategy_type(actual.get("updateStrategy")),
-        pod_management=str(actual.get("podManagementPolicy") or spec.get("podManagementPolicy") or "Parallel"),
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import RolloutError
+from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Refused, RolloutError
 from ansible_collections.steady.rollout.plugins.module_utils._engine.clock import Clock
 from ansible_collections.steady.rollout.plugins.module_utils._fe import options as fe_options
 from ansible_collections.steady.rollout.plugins.module_utils._kube import options as kube_options
@@ -31,6 +31,14 @@ class Call:
     check_mode: bool = False
     say: Callable[[str], None] = lambda line: None
     clock: Clock = field(default_factory=Clock)
+
+
+def lease_seconds(params: Mapping[str, Any]) -> int:
+    """The lease's duration, refused where it could not be renewed in time or would outlive a dead run for hours."""
+    seconds = int(params["lease_seconds"])
+    if not 2 <= seconds <= 3600:
+        raise Refused("lease_seconds", seconds, "out of bounds", remedy="2 to 3600 seconds; 30 is usual")
+    return seconds
 
 
 @dataclass(frozen=True)

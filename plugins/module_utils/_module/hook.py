@@ -30,6 +30,7 @@ from ansible_collections.steady.rollout.plugins.module_utils._module.call import
     Call,
     Result,
     Verb,
+    lease_seconds,
 )
 from ansible_collections.steady.rollout.plugins.module_utils._module.target import Target
 
@@ -72,7 +73,7 @@ def _patience(call: Call) -> Patience:
 def _predefined(call: Call, target: Target, names: list[str]) -> list[Attempted]:
     patience = _patience(call)
     objects, handover = target.read()
-    ledger = Ledger(target.client, handover, call.clock, lease_seconds=call.params["lease_seconds"])
+    ledger = Ledger(target.client, handover, call.clock, lease_seconds=lease_seconds(call.params))
     ledger.take_lease(f"hook-{uuid4()}", call.say)
     try:
         with target.frontends(handover) as frontends:

@@ -77,6 +77,7 @@ def run(call: Call) -> Result:
             "remaining_seconds": round(remaining, 1),
         },
         "stopped": "",
+        "way_back": handover.way_back,
         "progress": replace(handover, record=record, record_version=version).to_text(),
     }
 

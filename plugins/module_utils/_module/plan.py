@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.codec import from_plain
@@ -13,12 +14,13 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.errors impo
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks import describe
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.plan import (
     Plan,
+    plan_release,
     plan_restore,
     plan_rollback,
     plan_upgrade,
 )
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.preflight import SPEC_FIELDS
-from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.progress import Record, baseline_of, load
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.progress import Record, load
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.snapshot import Snapshot
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.spec import UpgradeSpec, parse_spec
 from ansible_collections.steady.rollout.plugins.module_utils._module.call import Call, Result, Verb
@@ -29,7 +31,7 @@ def run(call: Call) -> Result:
     params = call.params
     snapshot = from_plain(Snapshot, params["snapshot"], "snapshot")
     record = load(params["record"], cluster=snapshot.cluster) if params["record"] else None
-    plan = make(params["direction"], snapshot, params["spec"], record, call.clock.epoch())
+    plan = make(call, snapshot, record)
     if plan.refusals:
         return _refused(plan)
     _check_approval(plan, params["approved_hash"])
@@ -50,16 +52,27 @@ def run(call: Call) -> Result:
     }
 
 
-def make(direction: str, snapshot: Snapshot, document: Any, record: Record | None, now: float) -> Plan:
+def make(call: Call, snapshot: Snapshot, record: Record | None) -> Plan:
     """The plan for a direction; rollback and restore need the record of the run they are about."""
+    direction, document = call.params["direction"], call.params["spec"]
     if direction in ("upgrade", "rest"):
         spec = spec_of(document, snapshot.cluster, snapshot.namespace)
-        return plan_upgrade(snapshot, spec, record, now, under_way=direction == "rest")
+        holder = _lease_holder(call.params["lease"] or {})
+        now = call.clock.epoch()
+        return plan_upgrade(snapshot, spec, record, now, under_way=direction == "rest", lease_holder=holder)
+    if direction == "release":
+        return plan_release(snapshot)
     if record is None:
-        return _nothing(snapshot)
+        return replace(plan_release(snapshot), direction="restore", steps=())
     if direction == "rollback":
         return plan_rollback(snapshot, record, spec_of(document, snapshot.cluster, snapshot.namespace))
     return plan_restore(snapshot, record)
+
+
+def _lease_holder(lease: dict[str, Any]) -> str:
+    if not lease.get("remaining_seconds"):
+        return ""
+    return f"{lease.get('holder')} holds the lease since {lease.get('since')}, renewed {lease.get('renewed')}"
 
 
 def spec_of(document: Any, cluster: str, namespace: str) -> UpgradeSpec:
@@ -70,22 +83,16 @@ def spec_of(document: Any, cluster: str, namespace: str) -> UpgradeSpec:
     return spec
 
 
-def _nothing(snapshot: Snapshot) -> Plan:
-    images = {component: workload.image for component, workload in snapshot.workloads.items()}
-    return Plan(snapshot.cluster, snapshot.namespace, "restore", "", images, images, (), (), (), baseline_of(snapshot))
-
-
 def _refused(plan: Plan) -> Result:
-    reasons = [str(refused) for refused in plan.refusals]
-    remedies = [refused.remedy for refused in plan.refusals]
-    lines = [f"{reason}\n  remedy: {remedy}" for reason, remedy in zip(reasons, remedies, strict=True)]
+    reasons = {str(refused): refused.remedy for refused in plan.refusals}
+    lines = [f"{reason}\n  remedy: {remedy}" for reason, remedy in reasons.items()]
     first = plan.refusals[0]
     return {
         "failed": True,
         "changed": False,
         "msg": "Refused before anything was touched:\n" + "\n".join(lines),
-        "reason": "; ".join(reasons),
-        "remedy": "; ".join(dict.fromkeys(remedies)),
+        "reason": "\n".join(reasons),
+        "remedy": "\n".join(dict.fromkeys(reasons.values())),
         "field": first.field,
         "value": first.value,
         "refusals": [refused.as_result() for refused in plan.refusals],
@@ -120,8 +127,13 @@ VERB = Verb(
     {
         "snapshot": {"type": "dict", "required": True},
         "record": {"type": "dict"},
+        "lease": {"type": "dict"},
         "spec": {"type": "dict", "default": {}},
-        "direction": {"type": "str", "choices": ["upgrade", "rest", "rollback", "restore"], "default": "upgrade"},
+        "direction": {
+            "type": "str",
+            "choices": ["upgrade", "rest", "rollback", "restore", "release"],
+            "default": "upgrade",
+        },
         "approved_hash": {"type": "str", "default": ""},
     },
     run,

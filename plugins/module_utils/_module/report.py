@@ -18,7 +18,7 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.report.summ
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks import describe
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.handover import from_text
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.plan import Plan
-from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.progress import Record, load
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.progress import load
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.reporting import build_report
 from ansible_collections.steady.rollout.plugins.module_utils._module.call import Call, Result, Verb
 
@@ -32,7 +32,10 @@ def run(call: Call) -> Result:
     handover = from_text(text, cluster=plan.cluster, namespace=plan.namespace) if text else None
     record = load(handover.record, cluster=plan.cluster) if handover and handover.record else None
     about_this_run = bool(handover and handover.acted)
-    report = build_report(plan, record if about_this_run else None, _outcome(call, plan, record), call.clock.stamp())
+    own = record is not None and handover is not None and (record.run == handover.run or plan.direction == "restore")
+    report = build_report(plan, record if about_this_run and own else None, _outcome(call, plan), call.clock.stamp())
+    if handover is not None and handover.reason:
+        report["run"] |= {"reason": handover.reason, "remedy": handover.remedy}
     written = [] if call.check_mode or not about_this_run else _write(call.params["dest"], report)
     result: Result = {
         "changed": False,
@@ -48,7 +51,7 @@ def run(call: Call) -> Result:
     return result
 
 
-def _outcome(call: Call, plan: Plan, record: Record | None) -> str:
+def _outcome(call: Call, plan: Plan) -> str:
     if call.check_mode and plan.steps:
         return "planned"
     return "unchanged" if not plan.steps else "failed"

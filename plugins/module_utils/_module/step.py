@@ -26,9 +26,13 @@ from ansible_collections.steady.rollout.plugins.module_utils._module.call import
     Call,
     Result,
     Verb,
+    lease_seconds,
 )
 from ansible_collections.steady.rollout.plugins.module_utils._module.plan import spec_of
 from ansible_collections.steady.rollout.plugins.module_utils._module.target import Target
+
+# Plans whose last step is carried out even when an earlier one of them failed: what is off has to come back.
+_ENDS = ("rollback", "restore", "release")
 
 
 def run(call: Call) -> Result:
@@ -40,7 +44,7 @@ def run(call: Call) -> Result:
     handover = target.handover(params["progress"])
     if step.done:
         return _result(plan, step, handover, "unchanged", "", 0.0)
-    if handover.stopped and not (step.kind == "restore" and plan.direction in ("rollback", "restore")):
+    if handover.stopped and not (step.kind == "restore" and plan.direction in _ENDS):
         return _result(plan, step, handover, "skipped", "", 0.0)
     if call.check_mode:
         return {**_result(plan, step, handover, "done", "not done: check mode", 0.0), "changed": True}
@@ -50,7 +54,7 @@ def run(call: Call) -> Result:
 def _carry_out(call: Call, target: Target, plan: Plan, step: Step, handover: Handover) -> Result:
     began = call.clock.ticks()
     spec = _spec(call, plan)
-    ledger = Ledger(target.client, handover, call.clock, lease_seconds=call.params["lease_seconds"])
+    ledger = Ledger(target.client, handover, call.clock, lease_seconds=lease_seconds(call.params))
     if not handover.holder:
         ledger.take_lease(call.params["holder"] or f"rollout-{uuid4()}", call.say)
     with target.frontends(handover) as frontends:
@@ -60,7 +64,7 @@ def _carry_out(call: Call, target: Target, plan: Plan, step: Step, handover: Han
             outcome, notes, error = _attempt(executor, step)
     after = replace(ledger.handed_over(), workloads=world.handover.workloads)
     if error is not None:
-        after = _stopped(after, plan, error)
+        after = _stopped(after, plan, step, error)
     elapsed = round(call.clock.ticks() - began, 2)
     return _result(plan, step, after, outcome, error.reason if error else "; ".join(notes), elapsed, executor.waited)
 
@@ -80,14 +84,15 @@ def _attempt(executor: Executor, step: Step) -> tuple[str, list[str], RolloutErr
         return "failed", [], error
 
 
-def _stopped(handover: Handover, plan: Plan, error: RolloutError) -> Handover:
+def _stopped(handover: Handover, plan: Plan, step: Step, error: RolloutError) -> Handover:
     if isinstance(error, Replan):
         return replace(handover, stopped="replan")
     lost = isinstance(error, LeaseLost)
-    outcome = "failed" if plan.direction in ("rollback", "restore") or lost else handover.outcome
+    outcome = "failed" if plan.direction in _ENDS or lost else handover.outcome
     return replace(
         handover,
         stopped="lost" if lost else "failed",
+        way_back="release" if step.kind == "begin" else "rollback",
         outcome="failed" if outcome == "failed" else handover.outcome,
         reason=handover.reason or error.reason,
         remedy=handover.remedy or error.remedy,

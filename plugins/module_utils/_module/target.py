@@ -6,10 +6,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Refused
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.handover import Handover, from_text
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.spec import DNS_LABEL
 from ansible_collections.steady.rollout.plugins.module_utils._fe.connect import Credentials, Frontends
 from ansible_collections.steady.rollout.plugins.module_utils._fe.credentials import credentials_from
 from ansible_collections.steady.rollout.plugins.module_utils._fe.options import FeOptions, fe_options
@@ -37,6 +40,10 @@ class Target:
     def of(cls, call: Call) -> Target:
         """Check the connection options; nothing is sent yet."""
         params = call.params
+        for name in ("cluster", "namespace"):
+            if not re.fullmatch(DNS_LABEL, params[name] or ""):
+                remedy = "name the StarRocksCluster, in the playbooks as -e cluster=NAMESPACE/NAME"
+                raise Refused(name, params[name], "not a name of a Kubernetes object", remedy=remedy)
         return cls(KubeClient.from_options(params), fe_options(params), params["cluster"], params["namespace"])
 
     def read(self) -> tuple[ClusterObjects, Handover]:

@@ -436,7 +436,7 @@ def _estimate() -> str:
 
 def _build(go: Go, root: Path, key: str, lock: IO[str], module: Path) -> None:
     check_space([root, *_go_directories(go)])
-    _say(f"lab: building the control plane with {go.version}: {_estimate()}, only this once")
+    _say(f"lab: building the control plane with {go.version}: {_estimate()} (more if they are busy), only this once")
     with tempfile.TemporaryDirectory(dir=root, prefix=".build-") as temporary:
         output = Path(temporary) / "bin"
         output.mkdir()

@@ -112,7 +112,8 @@ def failure(result: Mapping[str, Any], task: str) -> list[Line]:
     step = _map(rollout.get("step"))
     message = one_line(result.get("msg") or "")
     reason = one_line(result.get("reason") or "")
-    if reason and reason in message:
+    if reason:
+        # The message says reason and remedy in one, for callbacks that show nothing else.
         message = ""
     first = (
         _step({**rollout, "outcome": "failed", "text": ""}, step) if step else Line(f"✕ {one_line(task)}", "bad", "✕")
@@ -142,7 +143,8 @@ def still_open(rollout: Mapping[str, Any], *, interrupted_in: str = "") -> list[
     if sentences:
         said.append(Line("✕ still open:", "bad"))
         said += [Line(f"    {text}") for text in sentences]
-    return [*said, Line(f"    remedy  {_texts(rollout.get('resume'))[0] if rollout.get('resume') else _RESUME}")]
+    resume = _texts(rollout.get("resume"))[0] if sentences and rollout.get("resume") else _RESUME
+    return [*said, Line(f"    remedy  {resume}")]
 
 
 def plain(items: Iterable[Line], *, unicode: bool = True) -> list[str]:

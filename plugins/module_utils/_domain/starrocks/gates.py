@@ -125,8 +125,25 @@ def electors(snapshot: Snapshot) -> tuple[int, int]:
     return alive, max(len(snapshot.frontends), fronts.replicas if fronts else 0) - observers
 
 
+def _unlisted(gate: str, snapshot: Snapshot) -> Refusal | None:
+    """A refusal when the leader does not list an FE, or lists it in a role that says nothing."""
+    for pod in snapshot.pods_of("fe"):
+        row = snapshot.frontend(pod.name)
+        if row is None:
+            return Refusal(gate, pod.name, snapshot.blind.get("frontends", "not in the leader's list"))
+        if row.role not in _ROLES:
+            return Refusal(gate, pod.name, f"its role is {row.role or 'not known'}")
+    return None
+
+
+_ROLES = ("LEADER", "FOLLOWER", "OBSERVER")
+
+
 def quorum(snapshot: Snapshot, target: Target) -> Refusal | None:
-    """There is one leader, and a majority of the electors is alive."""
+    """There is one leader, every FE is listed, and a majority of the electors is alive."""
+    unlisted = _unlisted("quorum", snapshot)
+    if unlisted is not None:
+        return unlisted
     alive, voting = electors(snapshot)
     if snapshot.leader is None:
         return Refusal("quorum", target.pod, snapshot.blind.get("frontends", "no single alive leader"))
@@ -148,9 +165,9 @@ def quorum_survives(snapshot: Snapshot, target: Target) -> Refusal | None:
         return None
     alive, voting = electors(snapshot)
     row = snapshot.frontend(target.pod)
-    left = alive - 1 if row is not None and row.alive and row.role in ("LEADER", "FOLLOWER") else alive
-    if row is None:
-        return Refusal("quorum_survives", target.pod, "not in the leader's list")
+    left = alive - 1 if row is not None and row.alive and row.role != "OBSERVER" else alive
+    if row is None or row.role not in _ROLES:
+        return Refusal("quorum_survives", target.pod, "not listed by the leader in a role that says anything")
     if voting == 0 or left * 2 <= voting:
         return Refusal("quorum_survives", target.pod, f"{left} of {voting} electors would be left")
     return None
@@ -161,9 +178,9 @@ def replay_caught_up(snapshot: Snapshot, target: Target) -> Refusal | None:
     leader = snapshot.frontend(snapshot.leader or "")
     if leader is None or leader.replayed_journal_id is None:
         return Refusal("replay_caught_up", target.pod, "the leader's ReplayedJournalId is not known")
-    unlisted = [pod.name for pod in snapshot.pods_of("fe") if snapshot.frontend(pod.name) is None]
-    if unlisted:
-        return Refusal("replay_caught_up", unlisted[0], "not in the leader's list")
+    unlisted = _unlisted("replay_caught_up", snapshot)
+    if unlisted is not None:
+        return unlisted
     for row in snapshot.frontends:
         if not row.alive:
             continue
@@ -179,9 +196,10 @@ def settings_held(snapshot: Snapshot, target: Target) -> Refusal | None:
     """Every alive FE holds the values that must be in force at this moment."""
     if not target.expected:
         return None
-    if not snapshot.frontends:
+    unlisted = _unlisted("settings_held", snapshot)
+    if unlisted is not None or not snapshot.frontends:
         why = snapshot.blind.get("frontends", "no FE is listed")
-        return Refusal("settings_held", target.pod, f"the FEs are not known: {why}")
+        return unlisted or Refusal("settings_held", target.pod, f"the FEs are not known: {why}")
     for row in snapshot.frontends:
         if not row.alive:
             continue

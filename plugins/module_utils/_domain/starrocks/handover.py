@@ -32,7 +32,8 @@ class LeaseSeen:
 class Handover:
     """State between two tasks. `acted`: a step has worked under the lease.
 
-    `stopped` is set once a step failed or asked for a new plan: later steps then pass."""
+    `stopped` is set once a step failed or asked for a new plan: later steps then pass; `way_back` is the direction of
+    the plan that has to follow a failure."""
 
     cluster: str
     namespace: str
@@ -43,12 +44,14 @@ class Handover:
     password_key: str = ""
     record: dict[str, object] | None = None
     record_version: str | None = None
+    run: str = ""
     holder: str = ""
     lease_version: str = ""
     free_lease: LeaseSeen | None = None
     lease_renewed: float = 0.0
     acted: bool = False
     stopped: str = ""
+    way_back: str = "rollback"
     outcome: Outcome = ""
     reason: str = ""
     remedy: str = ""
@@ -57,6 +60,8 @@ class Handover:
         """This fresh look with the lease and the story of the run that it belongs to."""
         return replace(
             self,
+            run=earlier.run,
+            way_back=earlier.way_back,
             holder=earlier.holder,
             lease_version=earlier.lease_version,
             lease_renewed=earlier.lease_renewed,

@@ -54,7 +54,7 @@ def keys_of(names: tuple[str, ...]) -> tuple[str, ...]:
 _SAFE = (
     r"SHOW\s",
     # EXPLAIN ANALYZE and its synonyms carry the statement out.
-    r"(DESC|DESCRIBE|EXPLAIN)\s+(?!ANALYZE\b)",
+    r"(DESC|DESCRIBE|EXPLAIN)\b(?!\s+ANALYZE\b)\s",
     r"SELECT\s(?!.*\bINTO\s+(OUTFILE|FILES)\b)",
     r"ADMIN\s+SHOW\s",
     r"ALTER\s+SYSTEM\s+CREATE\s+IMAGE\s*$",

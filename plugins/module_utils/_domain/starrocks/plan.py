@@ -18,6 +18,7 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.codec impor
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Refused
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks import hooks, leader, path, settings
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.preflight import (
+    free_keys,
     refusals,
     resolve_images,
     strategy_is_ours,
@@ -42,7 +43,7 @@ DEFAULT_POD_SECONDS = 60.0
 
 Kind = Literal["begin", "upgrade-pod", "transfer-leader", "rollback-pod", "restore"]
 Means = Literal["partition", "delete", "hold"]
-Direction = Literal["upgrade", "downgrade", "rollback", "restore"]
+Direction = Literal["upgrade", "downgrade", "rollback", "restore", "release"]
 
 
 @dataclass(frozen=True)
@@ -115,11 +116,18 @@ class Plan:
 
 
 def plan_upgrade(
-    snapshot: Snapshot, spec: UpgradeSpec, record: Record | None, now: float, *, under_way: bool = False
+    snapshot: Snapshot,
+    spec: UpgradeSpec,
+    record: Record | None,
+    now: float,
+    *,
+    under_way: bool = False,
+    lease_holder: str = "",
 ) -> Plan:
     """The plan for `spec`. A plan with refusals is still whole, so that a person sees both.
 
     `under_way`: the run has begun and plans its rest, so what only matters before the first touch is not asked.
+    `lease_holder` says who holds the lease at this moment, if anybody does.
     """
     target = resolve_images(snapshot, spec)
     own = continued(record, spec, snapshot.uid)
@@ -132,7 +140,10 @@ def plan_upgrade(
         steps = (_begin(spec), *pods, _restore("restore the settings, release the lease"))
     elif owed:
         steps = (_restore("finish what an earlier run left open"),)
-    risks = _risks(snapshot, spec, baseline, target, fronts)
+    risks = _risks(snapshot, spec, baseline, target, fronts, free_keys(spec, record, snapshot.uid))
+    if lease_holder and not under_way:
+        text = f"{lease_holder}; this run first watches whether that one is alive, and is refused when it is"
+        risks = (*risks, Risk("lease-held", "warning", text))
     return Plan(
         cluster=snapshot.cluster,
         namespace=snapshot.namespace,
@@ -310,13 +321,14 @@ def _risks(
     baseline: Baseline,
     target: dict[Component, str],
     fronts: leader.LeaderPlan | None,
+    keys: tuple[str, ...],
 ) -> tuple[Risk, ...]:
     risks: list[Risk] = []
     if fronts and fronts.means == "early-restart":
         risks.append(Risk("leader-restart", "warning", fronts.text, "leader-restart", True))
     risks += _outage_risks(snapshot, spec, target)
     risks += _way_back_risks(spec, baseline, target)
-    for drift in settings.drifts(snapshot, hooks.keys_of(spec.hooks)):
+    for drift in settings.drifts(snapshot, keys):
         risks.append(Risk("settings-differ", "warning", f"{drift}; all go to the leader's value in the end"))
     if snapshot.mode == "shared_data":
         text = "shared-data: tablet gates say nothing there, compute nodes are judged instead"
@@ -430,6 +442,8 @@ def plan_rollback(snapshot: Snapshot, record: Record, spec: UpgradeSpec) -> Plan
 
 def plan_restore(snapshot: Snapshot, record: Record) -> Plan:
     """Only what an earlier run still owes: settings and update strategies; no image is changed."""
+    if record.finished or record.cluster_uid != snapshot.uid:
+        return replace(plan_release(snapshot), direction="restore", steps=())
     return Plan(
         cluster=snapshot.cluster,
         namespace=snapshot.namespace,
@@ -437,11 +451,28 @@ def plan_restore(snapshot: Snapshot, record: Record) -> Plan:
         hash=record.plan_hash,
         images_from=record.baseline.images,
         images_to=record.target,
-        steps=() if record.finished else (_restore("finish what an earlier run left open"),),
+        steps=(_restore("finish what an earlier run left open"),),
         risks=(),
         keys=tuple(record.journal.entries),
         baseline=record.baseline,
         continues=record.run,
+    )
+
+
+def plan_release(snapshot: Snapshot) -> Plan:
+    """The end of a run that stopped before it touched anything: its lease is given up, its settings are put back."""
+    images = {component: workload.image for component, workload in snapshot.workloads.items()}
+    return Plan(
+        cluster=snapshot.cluster,
+        namespace=snapshot.namespace,
+        direction="release",
+        hash="",
+        images_from=images,
+        images_to=images,
+        steps=(_restore("put back what was switched off, release the lease"),),
+        risks=(),
+        keys=(),
+        baseline=baseline_of(snapshot),
     )
 
 

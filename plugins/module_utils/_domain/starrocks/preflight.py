@@ -52,7 +52,7 @@ def refusals(
     found = _server_refusals(snapshot)
     found += _image_refusals(snapshot, spec, target)
     found += _workload_refusals(snapshot, record, target)
-    found += _settings_refusals(snapshot, spec, own)
+    found += _settings_refusals(snapshot, spec, own, free_keys(spec, record, snapshot.uid))
     refusal = first_refusal(
         (
             lambda: None if own else _unfinished_run(snapshot, record),
@@ -166,8 +166,13 @@ def _strategy_refusals(workload: Workload) -> list[Refused]:
     return []
 
 
-def _settings_refusals(snapshot: Snapshot, spec: UpgradeSpec, own: bool) -> list[Refused]:
-    keys = hooks.keys_of(spec.hooks)
+def free_keys(spec: UpgradeSpec, record: Record | None, uid: str) -> tuple[str, ...]:
+    """The settings to be switched off that no earlier run has switched off: what is seen of them is the person's."""
+    owed = record.journal.open_keys if record is not None and record.cluster_uid == uid else []
+    return tuple(key for key in hooks.keys_of(spec.hooks) if key not in owed)
+
+
+def _settings_refusals(snapshot: Snapshot, spec: UpgradeSpec, own: bool, keys: tuple[str, ...]) -> list[Refused]:
     found: list[Refused] = []
     if own or not keys:
         return found
@@ -179,7 +184,8 @@ def _settings_refusals(snapshot: Snapshot, spec: UpgradeSpec, own: bool) -> list
         remedy = "make the FEs agree, or set onDrift: leader to use the leader's value for all"
         found += [Refused("spec.onDrift", "refuse", str(d), remedy=remedy) for d in settings.drifts(snapshot, keys)]
     limit = snapshot.settings.get(snapshot.leader or "")
-    if limit is not None and limit.values.get(settings.REPAIR_LIMIT) == "0" and snapshot.mode != "shared_data":
+    off = limit is not None and limit.values.get(settings.REPAIR_LIMIT) == "0"
+    if off and settings.REPAIR_LIMIT in keys and snapshot.mode != "shared_data":
         problem = "somebody has switched tablet scheduling off already: nothing would heal between pods"
         remedy = (
             f"set {settings.REPAIR_LIMIT} to its usual value (documented default 10000), or override tablets_settled"

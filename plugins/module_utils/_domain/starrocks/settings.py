@@ -267,7 +267,7 @@ def settle(journal: Journal, seen: Mapping[str, FrontendSettings], unseen: tuple
             entries[key] = replace(entry, state="conflict", note=f"left as it is: {conflicts[key]}")
         elif unseen:
             entries[key] = replace(entry, note=f"not read back on {', '.join(unseen)}")
-        elif set(final.values()) != {entry.baseline}:
+        elif len(final) != len(seen) or set(final.values()) != {entry.baseline}:
             entries[key] = replace(entry, note=f"read back as {final}")
         else:
             entries[key] = _closed(entry)

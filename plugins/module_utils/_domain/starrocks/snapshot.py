@@ -61,13 +61,6 @@ class Workload:
     strategy: dict[str, object] | None = None
     partition: int = 0
     strategy_type: str = "RollingUpdate"
-    statefulset: str = ""
-    statefulset_uid: str = ""
-    statefulset_image: str = ""
-    statefulset_replicas: int | None = None
-    statefulset_partition: int = 0
-    statefulset_type: str = "RollingUpdate"
-    pod_management: str = "Parallel"
 
 
 @dataclass(frozen=True)

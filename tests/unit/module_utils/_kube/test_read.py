@@ -14,6 +14,7 @@ from unit.module_utils._kube.apiserver import Answer, ApiServer, Request, answer
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import NotFound, Refused
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.snapshot import Waiting
 from ansible_collections.steady.rollout.plugins.module_utils._kube.read import (
+    ClusterObjects,
     PasswordSource,
     pod_of,
     pod_selector,
@@ -131,14 +132,13 @@ def statefulset(**spec: Any) -> dict[str, Any]:
     return {"metadata": {"name": "prod-fe", "uid": "s1"}, "spec": {"replicas": 2, "template": template, **spec}}
 
 
-def test_a_component_as_its_resource_and_its_statefulset_state_it() -> None:
+def test_a_component_as_its_resource_states_it() -> None:
     strategy = {"type": "RollingUpdate", "rollingUpdate": {"partition": 2}}
     found = workload_of(cluster(updateStrategy=strategy), statefulset(updateStrategy={"type": "OnDelete"}), "fe")
 
     assert found is not None
     assert (found.image, found.replicas, found.partition, found.strategy) == ("f:1", 3, 2, strategy)
-    assert (found.statefulset, found.statefulset_uid, found.statefulset_image) == ("prod-fe", "s1", "f:2")
-    assert (found.statefulset_replicas, found.statefulset_type, found.strategy_type) == (2, "OnDelete", "RollingUpdate")
+    assert found.strategy_type == "RollingUpdate"
 
 
 def test_a_component_that_is_not_there_is_none() -> None:
@@ -149,7 +149,7 @@ def test_a_component_without_statefulset_or_replicas() -> None:
     found = workload_of({"spec": {"starRocksCnSpec": {"image": "c:1"}}}, None, "cn")
 
     assert found is not None
-    assert (found.replicas, found.statefulset, found.statefulset_replicas, found.partition) == (1, "", None, 0)
+    assert (found.replicas, found.partition) == (1, 0)
 
 
 def test_replicas_that_an_autoscaler_sets_are_the_statefulsets() -> None:
@@ -159,10 +159,10 @@ def test_replicas_that_an_autoscaler_sets_are_the_statefulsets() -> None:
     assert found.replicas == 5
 
 
-def test_a_whole_cluster_is_three_requests() -> None:
+def look_at(resource: dict[str, Any]) -> tuple[ClusterObjects, list[str | None]]:
     def handle(request: Request) -> Answer:
         if "starrocksclusters" in request.path:
-            return Answer(body=cluster())
+            return Answer(body=resource)
         if "statefulsets" in request.path:
             return Answer(body={"items": [statefulset(), {"metadata": {"name": "other-fe"}}], "metadata": {}})
         items = [pod(), pod("stranger")]
@@ -170,15 +170,23 @@ def test_a_whole_cluster_is_three_requests() -> None:
 
     with ApiServer(handle) as server:
         found = read_cluster(server.client(), "n", "prod")
+    return found, [request.query.get("labelSelector") for request in server.requests]
+
+
+def test_a_whole_cluster_is_two_requests() -> None:
+    found, selectors = look_at(cluster())
 
     assert [p.name for p in found.pods] == ["prod-be-1"]
     assert set(found.workloads) == {"fe"}
-    assert (found.pods_version, set(found.statefulsets)) == ("44", {"fe"})
-    assert [request.query.get("labelSelector") for request in server.requests] == [
-        None,
-        "app.kubernetes.io/component in (fe,be,cn)",
-        pod_selector("prod"),
-    ]
+    assert found.pods_version == "44"
+    assert selectors == [None, pod_selector("prod")]
+
+
+def test_replicas_that_the_resource_does_not_give_are_asked_of_the_statefulset() -> None:
+    found, selectors = look_at({"metadata": {"name": "prod"}, "spec": {"starRocksFeSpec": {"image": "f:1"}}})
+
+    assert found.workloads["fe"].replicas == 2
+    assert selectors == [None, "app.kubernetes.io/component in (fe,be,cn)", pod_selector("prod")]
 
 
 def test_an_unknown_cluster_is_one_request() -> None:

@@ -93,7 +93,7 @@ def success() -> dict[str, Any]:
         },
         "plan": {
             "steps": [
-                {"id": "quiesce", "kind": "quiesce", "title": "switch off", "estimateSeconds": 2},
+                {"id": "begin", "kind": "begin", "title": "switch off", "estimateSeconds": 2},
                 {
                     "id": "be/prod-be-0",
                     "kind": "upgrade-pod",
@@ -108,7 +108,7 @@ def success() -> dict[str, Any]:
             "pointOfNoReturn": None,
         },
         "steps": [
-            _step("quiesce", "quiesce", 1, 3),
+            _step("begin", "begin", 1, 3),
             _step("be/prod-be-0", "upgrade-pod", 3, 18),
             _step("restore", "restore", 18, 20),
         ],

@@ -54,7 +54,6 @@ def test_a_failure_says_what_why_and_what_to_do() -> None:
     texts = console.plain(console.failure(result, "task"))
     assert texts[0].startswith("✕  3/12  prod-be-0 to 3.3.2")
     assert texts[1:] == [
-        "    what    not ready",
         "    gate    pod_ready",
         "    why     CrashLoopBackOff",
         "    remedy  fix the image",

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from hypothesis import settings
+
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.gates import GateLimits, Target
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.progress import (
     SCHEMA,
@@ -28,7 +30,6 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.s
     Workload,
 )
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.spec import UpgradeSpec, parse_spec
-from hypothesis import settings
 
 NOW = 1_795_000_000.0
 OLD_START = "2026-11-01 06:00:00"

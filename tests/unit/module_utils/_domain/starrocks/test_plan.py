@@ -11,6 +11,9 @@ from random import Random
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ansible_collections.steady.rollout.plugins.module_utils._domain.codec import from_plain
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Refused
 from ansible_collections.steady.rollout.plugins.module_utils._domain.gate import Override
@@ -34,8 +37,6 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.s
 )
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.snapshot import Component
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.spec import UpgradeSpec
-from hypothesis import given
-from hypothesis import strategies as st
 
 from .builders import DEFAULTS, NEW_START, NOW, a_cluster, a_record, a_spec, examples, image
 from .simulation import Crashed, Moved, Runner, Simulation, countdown

@@ -10,6 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import pytest
+from hypothesis import settings as settings_of
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
 from ansible_collections.steady.rollout.plugins.module_utils._domain.codec import from_plain, to_plain
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Refused
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks import settings
@@ -21,9 +25,6 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.s
     Sighting,
 )
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.snapshot import FrontendSettings
-from hypothesis import settings as settings_of
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from .builders import DEFAULTS, NEW_START, QUIESCED, a_cluster, examples
 
@@ -288,9 +289,7 @@ class Interleaving(RuleBasedStateMachine):
 
     def seen(self) -> dict[str, FrontendSettings]:
         """What the alive FEs answer."""
-        return {
-            pod: FrontendSettings(pod, str(fe.start), dict(fe.values)) for pod, fe in self.fes.items() if fe.alive
-        }
+        return {pod: FrontendSettings(pod, str(fe.start), dict(fe.values)) for pod, fe in self.fes.items() if fe.alive}
 
     def set(self, key: str, value: str) -> None:
         """Our SET: it must be one of the two values that are ours to set."""
@@ -397,12 +396,10 @@ class Interleaving(RuleBasedStateMachine):
     def teardown(self) -> None:
         """However it went, one undisturbed restore ends it."""
         self.look()
-        for key, value in settings.to_set(
-            settings.restored_values(self.journal, self.seen()), self.seen()
-        ).items():
+        for key, value in settings.to_set(settings.restored_values(self.journal, self.seen()), self.seen()).items():
             self.set(key, value)
         self.close()
 
 
 TestInterleaving = Interleaving.TestCase
-TestInterleaving.settings = settings_of(examples(60), stateful_step_count=20)
+TestInterleaving.settings = settings_of(examples(150), stateful_step_count=25)
