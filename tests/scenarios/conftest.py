@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from scenarios.cluster import StarRocks
 from scenarios.playbook import Driver
+
 from steadylab import Lab
 
 _COUNTER = itertools.count(1)

@@ -184,7 +184,9 @@ class Driver:
         document = {"metadata": {"namespace": self.namespace}, "spec": {"clusterRef": {"name": self.cluster}}}
         return self.run(document, *options, playbook="starrocks_restore", **variables)
 
-    def module(self, name: str, *options: str, kubeconfig: Path | None = None, **arguments: Any) -> tuple[int, Document]:
+    def module(
+        self, name: str, *options: str, kubeconfig: Path | None = None, **arguments: Any
+    ) -> tuple[int, Document]:
         """Run one module of the collection; its exit code and its result."""
         directory = self._folder()
         arguments = {"cluster": self.cluster, "namespace": self.namespace, **arguments}

@@ -9,7 +9,6 @@ import re
 from pathlib import Path
 
 import pytest
-
 from scenarios.cluster import StarRocks
 from scenarios.playbook import Driver
 

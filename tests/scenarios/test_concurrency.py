@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
-import pytest
+import json
+from collections.abc import Callable
+from typing import Any
 
+import pytest
 from scenarios.cluster import StarRocks
 from scenarios.conftest import MakeCluster
 from scenarios.playbook import Driver, Process
@@ -166,9 +169,9 @@ def test_ctrl_c_says_what_is_open_and_how_to_go_on(starrocks: StarRocks, product
     ],
     ids=["a value that is SQL", "a key outside the list", "an unknown schema", "another image to go back to"],
 )
-def test_an_edited_record_is_not_trusted(edit, starrocks: StarRocks, product: Driver) -> None:
-    import json
-
+def test_an_edited_record_is_not_trusted(
+    edit: Callable[[dict[str, Any]], None], starrocks: StarRocks, product: Driver
+) -> None:
     run = product.start(product.document(None, target=BACKENDS), **LEASE)
     starrocks.wait_switched_off()
     run.kill()

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from scenarios.cluster import StarRocks
 from scenarios.conftest import MakeCluster, MakeDriver, assert_no_secret, make_cluster
 from scenarios.playbook import Driver
+
 from steadylab import Lab
 
 
@@ -39,15 +39,15 @@ def _gate(name: str, value: object) -> dict[str, Any]:
 BAD = {
     "mutable tag": Bad(("spec.target.version", "'latest'", "allowMutableTags"), version="latest"),
     "mutable tag of an image": Bad(
-        ("spec.target.images.be", "be-ubuntu:latest", "allowMutableTags"), _image("be", "starrocks/be-ubuntu:latest"), None
+        ("spec.target.images.be", "be-ubuntu:latest", "allowMutableTags"),
+        _image("be", "starrocks/be-ubuntu:latest"),
+        None,
     ),
     "no tag": Bad(("spec.target.images.be", "be-ubuntu", "digest"), _image("be", "starrocks/be-ubuntu"), None),
     "tag without a full version": Bad(("spec.target.version", "'3.3'", "3.3.2"), version="3.3"),
     "malformed tag": Bad(("spec.target.version", "3.3.2 beta", "image tag"), version="3.3.2 beta"),
     "tag that is an option": Bad(("spec.target.version", "--version"), version="--version"),
-    "malformed image": Bad(
-        ("spec.target.images.be", "starrocks//be:3.3.2"), _image("be", "starrocks//be:3.3.2"), None
-    ),
+    "malformed image": Bad(("spec.target.images.be", "starrocks//be:3.3.2"), _image("be", "starrocks//be:3.3.2"), None),
     "malformed digest": Bad(
         ("spec.target.images.be", "sha256:123"), _image("be", "starrocks/be-ubuntu@sha256:123"), None
     ),
@@ -109,12 +109,12 @@ BAD = {
     "a field that does not exist": Bad(("settleSecond", "settleSeconds"), _gate("settleSecond", 3)),
     "a section that does not exist": Bad(("hook", "hooks"), {"hook": ["quiesce"]}),
     "a cause that does not exist": Bad(("podFailures", "ImagePull"), {"podFailures": {"ImagePull": {"fatal": True}}}),
-    "negative patience": Bad(
-        ("ErrImagePull", "seconds", "-1"), {"podFailures": {"ErrImagePull": {"seconds": -1}}}
-    ),
+    "negative patience": Bad(("ErrImagePull", "seconds", "-1"), {"podFailures": {"ErrImagePull": {"seconds": -1}}}),
     "a cluster's name that is none": Bad(("Prod_1",), {"clusterRef": {"name": "Prod_1"}}),
-    "another cluster's name": Bad(("StarRocksCluster", "staging", "not found|no StarRocksCluster|does not exist"),
-                                  {"clusterRef": {"name": "staging"}}),
+    "another cluster's name": Bad(
+        ("StarRocksCluster", "staging", "not found|no StarRocksCluster|does not exist"),
+        {"clusterRef": {"name": "staging"}},
+    ),
 }
 
 

@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
-import pytest
+from collections.abc import Iterator
+from pathlib import Path
 
+import pytest
 from scenarios.cluster import StarRocks, down_at_once, replaced
-from scenarios.conftest import MakeCluster, MakeDriver
+from scenarios.conftest import READY_SECONDS, MakeCluster, make_cluster
 from scenarios.playbook import Driver
+
 from steadylab import Lab
 
 FRONTENDS = {"images": {"fe": "starrocks/fe-ubuntu:3.3.2"}}
@@ -80,16 +83,14 @@ def test_transfer_where_the_version_cannot_restores_everything(starrocks: StarRo
 
 
 @pytest.fixture(scope="module")
-def newer_operator(lab_home: object) -> Lab:
+def newer_operator(lab_home: Path) -> Iterator[Lab]:
     """A lab whose operator accepts OnDelete, as those after 1.11.5 do."""
-    with Lab.up("on-delete", None, ready_seconds=0.5, audit=True, operator_version="1.11.6") as lab:
+    with Lab.up("on-delete", None, ready_seconds=READY_SECONDS, audit=True, operator_version="1.11.6") as lab:
         yield lab
 
 
 @pytest.mark.parametrize("leader", ["prod-fe-0", "prod-fe-1", "prod-fe-2"])
-def test_leader_comes_last_by_on_delete(leader: str, newer_operator: Lab, tmp_path: object) -> None:
-    from scenarios.conftest import make_cluster
-
+def test_leader_comes_last_by_on_delete(leader: str, newer_operator: Lab, tmp_path: Path) -> None:
     starrocks = make_cluster(newer_operator, fe=3, be=1)
     product = Driver(tmp_path, newer_operator.kubeconfig, starrocks.name, starrocks.namespace)
     starrocks.simulate(leader=leader)
@@ -118,7 +119,6 @@ def test_on_delete_with_an_operator_that_cannot_is_undone(starrocks: StarRocks, 
 
 def test_leader_change_in_the_middle_goes_on_when_acknowledged(starrocks: StarRocks, product: Driver) -> None:
     strategies = starrocks.strategies
-    starrocks.simulate(tablets={"broken": 0})
     run = product.start(product.document("3.3.2", acknowledge=["leader-restart"]))
     starrocks.wait_switched_off()
     starrocks.simulate(leader="prod-fe-1")

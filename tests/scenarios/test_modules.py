@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import pytest
-
 from scenarios.cluster import DEFAULTS, KEYS, LIMIT, OFF, StarRocks
 from scenarios.conftest import MakeCluster
 from scenarios.playbook import Driver
@@ -121,9 +120,7 @@ def test_hook_quiesce_and_restore_go_through_the_journal(starrocks: StarRocks, p
     ("off", "on", "keys"),
     [("disable-tablet-clone", "enable-tablet-clone", (LIMIT,)), ("disable-balancer", "enable-balancer", (BALANCE,))],
 )
-def test_the_pairs_of_hooks(
-    off: str, on: str, keys: tuple[str, ...], starrocks: StarRocks, product: Driver
-) -> None:
+def test_the_pairs_of_hooks(off: str, on: str, keys: tuple[str, ...], starrocks: StarRocks, product: Driver) -> None:
     assert product.module("starrocks_hook", names=[off])[0] == 0
     expected = {**DEFAULTS, **{key: OFF[key] for key in keys}}
     assert starrocks.settings == dict.fromkeys(starrocks.frontends, expected)

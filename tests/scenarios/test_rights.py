@@ -9,10 +9,9 @@ import itertools
 from typing import Any
 
 import pytest
-
 from scenarios.cluster import StarRocks
 from scenarios.conftest import MakeCluster
-from scenarios.playbook import Driver
+from scenarios.playbook import Driver, Run
 
 _USERS = itertools.count(1)
 # (verb, API group, resource) as documented for the upgrade playbook.
@@ -47,7 +46,7 @@ def starrocks(cluster: MakeCluster) -> StarRocks:
     return cluster(fe=3, be=1)
 
 
-def run_as(starrocks: StarRocks, product: Driver, rights: tuple[Right, ...], **spec: Any):
+def run_as(starrocks: StarRocks, product: Driver, rights: tuple[Right, ...], **spec: Any) -> Run:
     """The upgrade of the BE as a user with just these rights in the cluster's namespace."""
     kubeconfig = starrocks.lab.user_kubeconfig(f"somebody-{next(_USERS)}", rules(*rights), starrocks.namespace)
     target = {"images": {"be": "starrocks/be-ubuntu:3.3.2"}}

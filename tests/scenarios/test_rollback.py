@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-
-from ansible_collections.steady.rollout.plugins.module_utils._domain.report.schema import validate
 from scenarios.cluster import LIMIT, StarRocks, replaced
 from scenarios.conftest import MakeCluster, MakeDriver
 from scenarios.playbook import Driver
+
+from ansible_collections.steady.rollout.plugins.module_utils._domain.report.schema import validate
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,9 @@ from __future__ import annotations
 import base64
 
 import pytest
-
 from scenarios.cluster import KEYS, LIMIT, OFF, StarRocks
 from scenarios.conftest import MakeCluster
-from scenarios.playbook import Driver
+from scenarios.playbook import Driver, Process
 
 BACKENDS = {"images": {"be": "starrocks/be-ubuntu:3.3.2"}}
 
@@ -22,7 +21,7 @@ def starrocks(cluster: MakeCluster) -> StarRocks:
     return cluster(fe=3, be=1)
 
 
-def held_in_the_window(starrocks: StarRocks, product: Driver, **spec: object):
+def held_in_the_window(starrocks: StarRocks, product: Driver, **spec: object) -> Process:
     """An upgrade of the BE that waits in its repair window, because tablets are ill until a test heals them."""
     run = product.start(product.document(None, target=BACKENDS, **spec))
     starrocks.wait_switched_off()

@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 import pytest
-
-from ansible_collections.steady.rollout.plugins.module_utils._domain.report.schema import validate
 from scenarios.cluster import LIMIT, OFF, StarRocks, down_at_once, replaced
 from scenarios.conftest import MakeCluster, MakeDriver
 from scenarios.playbook import QUICK_GATES, Driver
+
+from ansible_collections.steady.rollout.plugins.module_utils._domain.report.schema import validate
 
 
 def test_an_upgrade_replaces_one_pod_at_a_time_and_puts_everything_back(

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import (
     Denied,
@@ -38,7 +38,7 @@ _BROKEN_SHOWS_WITHIN = 1.0
 _IDLE_SECONDS = 1.0
 _PING_SECONDS = 2.0
 
-Row = dict[str, str | None]
+Row: TypeAlias = "dict[str, str | None]"
 Result = TypeVar("Result")
 
 

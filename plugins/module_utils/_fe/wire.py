@@ -142,5 +142,5 @@ class _TlsPipe:
             return result
 
     def _flush(self) -> None:
-        if self._outgoing.pending:
+        if self._outgoing.pending > 0:
             self._pipe.sendall(self._outgoing.read())

@@ -16,7 +16,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import unquote, urlencode, urlsplit
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import RolloutError, Unreachable
@@ -46,7 +46,7 @@ _KEEPALIVE = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)] + [
     if hasattr(socket, name)
 ]
 
-Query = Mapping[str, str | int | bool | None]
+Query: TypeAlias = "Mapping[str, str | int | bool | None]"
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Denied, Refused, RolloutError
@@ -35,7 +35,7 @@ _CONFIG_REMEDY = (
 _REFRESH = threading.Lock()
 
 
-Headers = dict[str, str | list[str]]
+Headers: TypeAlias = "dict[str, str | list[str]]"
 """A request's headers; a list stands for one line for each of its values."""
 
 

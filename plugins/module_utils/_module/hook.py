@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeAlias
 from uuid import uuid4
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.codec import to_plain
@@ -34,7 +35,7 @@ from ansible_collections.steady.rollout.plugins.module_utils._module.call import
 )
 from ansible_collections.steady.rollout.plugins.module_utils._module.target import Target
 
-Work = Callable[[], tuple[bool, list[dict[str, str | None]]]]
+Work: TypeAlias = "Callable[[], tuple[bool, list[dict[str, str | None]]]]"
 
 
 def run(call: Call) -> Result:

@@ -78,9 +78,10 @@ class Target:
         if options.password is None and not options.secret and handover.password_secret:
             options = replace(options, secret=handover.password_secret, secret_key=handover.password_key)
             return credentials_from(self.client, self.namespace, options, None)
-        return lambda: credentials_from(self.client, self.namespace, options, self._resource_if_needed(options))()
+        if options.password is not None or options.secret or options.user != "root":
+            return credentials_from(self.client, self.namespace, options, None)
+        return self._from_resource
 
-    def _resource_if_needed(self, options: FeOptions) -> dict[str, object] | None:
-        if options.password is not None or options.secret:
-            return None
-        return self.client.get(cluster_path(self.namespace, self.cluster))
+    def _from_resource(self) -> Credentials:
+        resource = self.client.get(cluster_path(self.namespace, self.cluster))
+        return credentials_from(self.client, self.namespace, self.fe, resource)()

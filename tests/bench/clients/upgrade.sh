@@ -17,7 +17,7 @@ forward() {
 }
 
 sql() {
-    mysql -h 127.0.0.1 -P "$port" -u root -N -e "$1"
+    mysql -h 127.0.0.1 -P "$port" -u root -E -e "$1"
 }
 
 set_all() {
@@ -37,7 +37,7 @@ upgrade() {
 }
 
 alive() {
-    until answer=$(sql "$1") && case $answer in *false*) false ;; *) true ;; esac do sleep 5; done
+    until answer=$(sql "$1") && case $answer in *"Alive: false"*) false ;; *"Alive: true"*) ;; *) false ;; esac do sleep 5; done
 }
 
 forward

@@ -14,17 +14,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from steadylab.lab import Lab
-
 from steadybench import clients
 from steadybench.clients import Client, Job
 from steadybench.measure import Measured, Usage, end_left_over
 from steadybench.stage import CLUSTER, FirstSign, Requests, Site, until, user
+from steadylab.lab import Lab
 
 WAIT_SECONDS: Final = 60.0
 SLOW_READY_SECONDS: Final = 90.0
 NOTICE_SECONDS: Final = 300.0
-RESTORE_SECONDS: Final = 120.0
+LONGEST_UPGRADE_SECONDS: Final = 180.0
 # Words by which our screen and the peers' tell that it went wrong.
 BAD: Final = ("✕", "fatal:", "FAILED!", "error: timed out")
 BROKEN: Final = {"broken": "crash-looping", "nopull": "never pulled"}
@@ -78,12 +77,14 @@ def upgrades(bench: Bench, lab: Lab) -> dict[str, list[Upgrade]]:
             site.prepare()
             requests, load = Requests(lab, f"bench-{client.key}"), os.getloadavg()[0]
             name = f"upgrade-{client.key}-{turn + 1}"
-            usage = bench.start(client, job, name).end()
+            usage = _ended(bench.start(client, job, name), LONGEST_UPGRADE_SECONDS, name)
             _check(usage, site.upgraded(job.version), bench.folder / f"{name}.log")
             found = Upgrade(usage.wall, usage.cpu, usage.pss, requests.count(), load, site.settings_kept())
             results[client.key].append(found)
-            bench.say(f"{client.title}: {found.wall:.1f} s, {found.cpu:.2f} CPU s, {found.requests} requests,"
-                      f" {found.pss:.0f} MB (load {load:.1f})")
+            bench.say(
+                f"{client.title}: {found.wall:.1f} s, {found.cpu:.2f} CPU s, {found.requests} requests,"
+                f" {found.pss:.0f} MB (load {load:.1f})"
+            )
     return results
 
 
@@ -150,17 +151,15 @@ def _broken(bench: Bench, lab: Lab, client: Client, kind: str) -> Broken:
     job = Job(site, f"3.3.2-{kind}", user(lab, site.namespace), bench.folder, timeout=bench.peer_timeout)
     name = f"{kind}-{client.key}"
     running = bench.start(client, job, name)
-    running.wait(NOTICE_SECONDS + bench.peer_timeout)
-    if running.running:
-        end_left_over(running.kill())
-        raise Failed(f"{name}: did not end; see {bench.folder}")
-    usage = running.end()
+    usage = _ended(running, NOTICE_SECONDS + bench.peer_timeout, name)
     sign.stop()
     told = _told(usage, sign) if sign.at is not None else None
     ended = usage.lines[-1].at - sign.at if sign.at is not None and usage.lines else None
     result = Broken(client.key, kind, sign.reason, told, ended, site.settings_kept(), usage.status)
-    bench.say(f"image {BROKEN[kind]}, {client.title}: {sign.reason}, told after"
-              f" {'never' if told is None else f'{told:.1f} s'}, settings {'as before' if result.kept else 'left off'}")
+    bench.say(
+        f"image {BROKEN[kind]}, {client.title}: {sign.reason}, told after"
+        f" {'never' if told is None else f'{told:.1f} s'}, settings {'as before' if result.kept else 'left off'}"
+    )
     lab.remove_namespace(site.namespace, wait=False)
     return result
 
@@ -201,10 +200,13 @@ def _kill(bench: Bench, lab: Lab, client: Client) -> Killed:
     end_left_over(running.kill())
     left_off = not site.settings_kept()
     again: Callable[[Job], tuple[list[str], dict[str, str]]] = clients.restore if client.ours else client.start
-    usage = Measured(*again(job), bench.folder / f"kill-{client.key}-next.log").end()
+    name = f"kill-{client.key}-next"
+    usage = _ended(Measured(*again(job), bench.folder / f"{name}.log"), LONGEST_UPGRADE_SECONDS, name)
     result = Killed(client.key, left_off, usage.wall, site.settings_kept())
-    bench.say(f"kill -9, {client.title}: next run took {usage.wall:.1f} s, settings"
-              f" {'as before' if result.kept else 'not as before'}")
+    bench.say(
+        f"kill -9, {client.title}: next run took {usage.wall:.1f} s, settings"
+        f" {'as before' if result.kept else 'not as before'}"
+    )
     lab.remove_namespace(site.namespace, wait=False)
     return result
 
@@ -216,9 +218,18 @@ def _versions() -> Iterator[str]:
         yield f"3.3.{patch}"
 
 
+def _ended(running: Measured, seconds: float, name: str) -> Usage:
+    if not running.wait(seconds):
+        end_left_over(running.kill())
+        raise Failed(f"{name}: did not end within {seconds:.0f} s; its log has that name")
+    return running.end()
+
+
 def _check(usage: Usage, upgraded: bool, log: Path) -> None:
     if usage.status != 0 or not upgraded:
-        raise Failed(f"an upgrade ended with status {usage.status}{'' if upgraded else ', not every pod upgraded'}: {log}")
+        raise Failed(
+            f"an upgrade ended with status {usage.status}{'' if upgraded else ', not every pod upgraded'}: {log}"
+        )
 
 
 def medians(runs: Sequence[Upgrade]) -> dict[str, float]:

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import checkout
-from steadylab import paths
 
 from steadybench import collections, stage
+from steadylab import paths
 
 CLIENTS: Final = Path(__file__).resolve().parent.parent / "clients"
 RETRY_SECONDS: Final = 5

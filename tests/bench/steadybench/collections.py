@@ -47,8 +47,21 @@ def ensure() -> Path:
 
 
 def _download(folder: Path) -> Path:
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes", "--only-binary",
-               ":all:", "--dest", str(folder), "--requirement", str(REQUIREMENTS)]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-deps",
+        "--require-hashes",
+        "--only-binary",
+        ":all:",
+        "--dest",
+        str(folder),
+        "--requirement",
+        str(REQUIREMENTS),
+    ]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode != 0:
         raise NoCollections(f"pip could not fetch the wheel of {REQUIREMENTS}: {result.stderr.strip()}")

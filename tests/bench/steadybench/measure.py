@@ -67,11 +67,6 @@ class Measured:
         """What it has written so far."""
         return list(self._usage.lines)
 
-    @property
-    def running(self) -> bool:
-        """Whether it has not ended yet."""
-        return self._process.pid in _living([self._process.pid])
-
     def cpu_so_far(self) -> float:
         """CPU seconds of its process tree up to now, children that it has waited for included."""
         return sum(_cpu(pid) for pid in _tree(self._process.pid))
@@ -109,6 +104,7 @@ class Measured:
             for text in self._process.stdout:
                 self._usage.lines.append(Line(time.monotonic(), text.rstrip("\n")))
                 log.write(text)
+                log.flush()
 
     def _sample(self) -> None:
         while not self._over.wait(SAMPLE_SECONDS):

@@ -50,7 +50,8 @@ class Site:
     def settings(self) -> dict[str, dict[str, str]]:
         """The four settings of each FE."""
         return {
-            pod: {key: fe["settings"][key] for key in SETTINGS} for pod, fe in sorted(self.simulated["frontends"].items())
+            pod: {key: fe["settings"][key] for key in SETTINGS}
+            for pod, fe in sorted(self.simulated["frontends"].items())
         }
 
     def settings_kept(self) -> bool:

@@ -98,7 +98,9 @@ class Probe:
         from ansible_collections.steady.rollout.plugins.module_utils._module import report
         from ansible_collections.steady.rollout.plugins.plugin_utils._action import VerbAction
 
-        self._wrap(KubeClient, "request", lambda _self, method, path, **more: of_request(method, path, more.get("body")))
+        self._wrap(
+            KubeClient, "request", lambda _self, method, path, **more: of_request(method, path, more.get("body"))
+        )
         self._wrap(KubeClient, "stream", lambda _self, path, **_more: (Kind.WATCH, path.rsplit("/", 1)[1]))
         self._wrap(Session, "run", lambda _self, sql, **_more: of_statement(sql))
         self._wrap(report, "_write_file", lambda _folder, name, _text: (Kind.REPORT, name.rsplit(".", 1)[1]))
@@ -153,9 +155,7 @@ class Probe:
 
     def _written(self) -> int:
         """How many writes the run has begun so far."""
-        return sum(
-            moment == "before" and edge.kind not in PASSING for edge, moment in Trace.read(self._trace).edges
-        )
+        return sum(moment == "before" and edge.kind not in PASSING for edge, moment in Trace.read(self._trace).edges)
 
     def _kill(self, edge: Edge, reach: Reach) -> None:
         """SIGKILL, which no process can see coming. The worker has a session of its own, so each is named."""

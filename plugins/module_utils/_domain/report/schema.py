@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.report.model import parse_time
 
 API_VERSION = "rollout.steady.dev/v1alpha1"
 KIND = "UpgradeReport"
 
-Check = Callable[[object], str | None]
+Check: TypeAlias = "Callable[[object], str | None]"
 
 
 @dataclass(frozen=True, slots=True)

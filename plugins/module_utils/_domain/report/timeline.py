@@ -247,7 +247,7 @@ def _pods(report: Report, origin: float, length: float) -> tuple[PodLane, ...]:
 
 def _lane_key(lane: PodLane) -> tuple[bool, str, int]:
     """Shared lanes last; otherwise the highest ordinal first, which is the order a StatefulSet rolls in."""
-    stem, _, ordinal = lane.pods[0].rpartition("-")
+    stem, _dash, ordinal = lane.pods[0].rpartition("-")
     return (len(lane.pods) > 1, stem, -int(ordinal) if ordinal.isascii() and ordinal.isdigit() else 0)
 
 

@@ -143,6 +143,11 @@ class Drift:
     leader: str
     values: dict[str, str]
 
+    @property
+    def own(self) -> str:
+        """The differing values by FE."""
+        return ", ".join(f"{pod} has {value}" for pod, value in sorted(self.values.items()))
+
     def __str__(self) -> str:
         differing = ", ".join(f"{pod}={value}" for pod, value in sorted(self.values.items()))
         return f"{self.key}: the leader has {self.leader}, but {differing}"
@@ -275,4 +280,7 @@ def settle(journal: Journal, seen: Mapping[str, FrontendSettings], unseen: tuple
 
 
 def _closed(entry: Entry) -> Entry:
-    return replace(entry, state="unchanged" if entry.baseline == entry.quiesced else "restored", note="")
+    """The entry as restored; where FEs came back with another value of their own, both numbers are named."""
+    others = default_changes(Journal({entry.key: entry}))
+    note = f"restored to the leader's {entry.baseline}; after a restart {others[0].own}" if others else ""
+    return replace(entry, state="unchanged" if entry.baseline == entry.quiesced else "restored", note=note)

@@ -18,7 +18,6 @@ author: the steady.rollout authors
 """
 
 from ansible.plugins.callback import CallbackBase
-
 from scenarios.crash.probe import Probe
 
 

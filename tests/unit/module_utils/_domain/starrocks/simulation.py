@@ -27,13 +27,14 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.p
 )
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.snapshot import (
     Component,
+    Pod,
     Snapshot,
     Workload,
 )
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.spec import UpgradeSpec
 from ansible_collections.steady.rollout.plugins.module_utils._domain.version import Image
 
-from .builders import DEFAULTS, Cluster
+from .builders import DEFAULTS, Cluster, component_of, image
 
 Strategy = dict[str, Any] | None
 
@@ -110,7 +111,7 @@ class Simulation:
 
     def _complete(self, component: Component) -> None:
         workload = self.snapshot.workloads[component]
-        if all(pod.image == workload.image for pod in self.snapshot.pods_of(component)):
+        if all(pod.image == workload.image and pod.ready for pod in self.snapshot.pods_of(component)):
             self.current[component] = workload.image
 
     def restart(self, name: str, step: str) -> None:
@@ -130,14 +131,14 @@ class Simulation:
 
     def make(self, name: str) -> None:
         """The controller makes a pod that does not exist, from the revision that its ordinal asks for."""
-        component = next(c for c in self.snapshot.workloads if f"-{c}-" in name)
+        component = component_of(name)
         workload, ordinal = self.snapshot.workloads[component], int(name.rsplit("-", 1)[1])
         below = workload.strategy_type == "RollingUpdate" and ordinal < workload.partition
         wanted = self.current[component] if below else workload.image
         self.clock += 1
         start = f"2026-11-21 07:{self.clock // 60:02}:{self.clock % 60:02}"
         version = str(Image.parse(wanted, "image").version)
-        pod = replace(self._template(component), name=name, ordinal=ordinal, uid=f"{name}-{self.clock}", image=wanted)
+        pod = Pod(name, component, ordinal, f"{name}-{self.clock}", wanted, "Running", True)
         self.cluster = self.cluster.having(pods=(*self.snapshot.pods, pod))
         self.cluster = self.cluster.row(name, alive=True, version=version, start_time=start)
         if component == "fe":
@@ -145,15 +146,15 @@ class Simulation:
             fresh = replace(views[name], start_time=start, values=dict(DEFAULTS))
             self.cluster = self.cluster.having(settings={**views, name: fresh})
 
-    def _template(self, component: Component) -> Any:
-        return self.snapshot.pods_of(component)[0] if self.snapshot.pods_of(component) else self._any_pod(component)
-
-    def _any_pod(self, component: Component) -> Any:
-        return replace(self.snapshot.pods[0], component=component)
-
     def _missing(self) -> list[str]:
         names = [f"prod-{c}-{n}" for c, w in self.snapshot.workloads.items() for n in range(w.replicas)]
         return [name for name in names if self.snapshot.pod(name) is None]
+
+    def crash_loop(self, name: str, before: str) -> None:
+        """The pod's image has never worked: so its rollout has not ended, and the current revision is that of before."""
+        self.cluster = self.cluster.pod(name, ready=False).row(name, alive=False)
+        component = component_of(name)
+        self.current[component] = image(component, before)
 
     def heal(self) -> None:
         """The controller makes the pods that are missing; they become ready."""
@@ -264,7 +265,7 @@ class Runner:
         world.patch(step.component, patch, step.id)
         self.edge(f"patched {step.id}")
         present = world.snapshot.pod(step.pod)
-        if step.means == "delete" and old is not None and present == old and old.image != step.image:
+        if step.means != "partition" and old is not None and present == old and old.image != step.image:
             world.restart(step.pod, step.id)
         world.heal()
         self._come_up(step)

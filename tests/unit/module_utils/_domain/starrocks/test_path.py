@@ -6,14 +6,15 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.path import (
     forbidden_downgrade,
     next_series,
     refused_jump,
 )
 from ansible_collections.steady.rollout.plugins.module_utils._domain.version import Version
-from hypothesis import given
-from hypothesis import strategies as st
 
 from .builders import examples
 
