@@ -147,7 +147,7 @@ class StarRocks:
 
     def set_everywhere(self, **values: str) -> None:
         """Put settings into the memory of every FE."""
-        self.simulate(settings={pod: values for pod in self.state["frontends"]})
+        self.simulate(settings=dict.fromkeys(self.state["frontends"], values))
 
     def faults(self, *faults: Object) -> None:
         """Put faults in force that concern this cluster alone."""
@@ -244,7 +244,7 @@ class StarRocks:
         state = self.state
         alive = [pod for pod, frontend in state["frontends"].items() if frontend["alive"]]
         seen = {pod: own for pod, own in _settings(state).items() if pod in alive}
-        assert seen == dict.fromkeys(alive, {**DEFAULTS, **values})
+        assert seen == {pod: {**DEFAULTS, **values} for pod in alive}
         assert len(alive) * 2 > len(state["frontends"])
 
     def assert_released(self) -> None:

@@ -15,7 +15,7 @@ from scenarios.conftest import MakeCluster
 from scenarios.playbook import Driver, Process
 
 BACKENDS = {"images": {"be": "starrocks/be-ubuntu:3.3.2"}}
-LEASE = {"starrocks_upgrade_lease_seconds": 5}
+LEASE: dict[str, Any] = {"starrocks_upgrade_lease_seconds": 5}
 
 
 @pytest.fixture

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from scenarios.cluster import DEFAULTS, KEYS, LIMIT, OFF, StarRocks
 from scenarios.conftest import MakeCluster
@@ -179,7 +181,7 @@ def test_unsafe_statements_are_refused(sql: str, starrocks: StarRocks, product: 
     ids=["unknown hook", "negative timeout", "absurd timeout", "negative retries", "both", "neither"],
 )
 def test_bad_hooks_are_refused(
-    arguments: dict[str, object], said: tuple[str, ...], starrocks: StarRocks, product: Driver
+    arguments: dict[str, Any], said: tuple[str, ...], starrocks: StarRocks, product: Driver
 ) -> None:
     mark = starrocks.mark()
     rc, result = product.module("starrocks_hook", **arguments)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the steady.rollout authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rights in Kubernetes: the documented ones are enough, and each that is missing is named before anything is touched."""
+"""Rights in Kubernetes: the documented ones are enough; one that is missing is named before anything is touched."""
 
 from __future__ import annotations
 

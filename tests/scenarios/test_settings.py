@@ -113,18 +113,6 @@ def test_tablets_heal_only_in_the_window(starrocks: StarRocks, product: Driver) 
     assert any(opened <= at <= closed for at in asked)
 
 
-def test_no_tablet_gate_passes_while_repair_is_off(starrocks: StarRocks, product: Driver) -> None:
-    """Another one switches repair off in the window: the gate refuses and names the setting."""
-    run = product.start(product.document(None, target=BACKENDS, gates={"tabletDeadlineSeconds": 3}))
-    starrocks.wait_switched_off()
-    starrocks.simulate(tablets={"broken": 4})
-    starrocks.wait_window()
-    starrocks.set_everywhere(**{LIMIT: "0"})
-    starrocks.simulate(tablets={"broken": 0})
-    run.finish().failed(LIMIT)
-    assert starrocks.lease is None or not starrocks.lease.get("holderIdentity")
-
-
 def test_the_password_is_rotated_in_the_middle(starrocks: StarRocks, product: Driver) -> None:
     run = held_in_the_window(starrocks, product)
     new = "canary-second-0ver-the-hills"

@@ -114,7 +114,7 @@ class Executor:
     def _begin(self, step: Step) -> list[str]:
         notes = []
         record = self.ledger.present
-        if record is None or record.finished or record.plan_hash != self.plan.hash:
+        if record is None or not self.plan.continues:
             record = self._new_record(record)
         else:
             notes.append(f"continues the run {record.run} begun at {record.started_at}")

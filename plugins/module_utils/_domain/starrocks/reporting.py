@@ -97,7 +97,7 @@ def _steps(plan: Plan, record: Record | None) -> list[Json]:
             **({"startedAt": step.started_at} if step.started_at else {}),
             **({"finishedAt": step.finished_at} if step.finished_at else {}),
             "attempts": step.attempts,
-            "waitedFor": [{"what": what, "seconds": seconds} for what, seconds in step.waited.items()],
+            "waitedFor": [{"what": what, "seconds": s} for what, s in step.waited.items() if s >= 0.1],
             "text": step.text,
         }
         for step_id, step in known

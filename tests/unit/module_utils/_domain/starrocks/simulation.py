@@ -151,7 +151,7 @@ class Simulation:
         return [name for name in names if self.snapshot.pod(name) is None]
 
     def crash_loop(self, name: str, before: str) -> None:
-        """The pod's image has never worked: so its rollout has not ended, and the current revision is that of before."""
+        """The pod's image has never worked, so its rollout has not ended: the current revision is that of before."""
         self.cluster = self.cluster.pod(name, ready=False).row(name, alive=False)
         component = component_of(name)
         self.current[component] = image(component, before)
@@ -280,8 +280,8 @@ class Runner:
     def _come_up(self, step: Step) -> None:
         pod = self.world.snapshot.pod(step.pod)
         assert pod is not None
-        if pod.image == step.image:
-            self.world.cluster = self.world.cluster.pod(step.pod, ready=True).row(step.pod, alive=True)
+        assert pod.image == step.image, f"{step.pod} came back with {pod.image}"
+        self.world.cluster = self.world.cluster.pod(step.pod, ready=True).row(step.pod, alive=True)
         self.world.unsettled.add(step.pod)
 
     def _check_settled(self, step: Step) -> None:

@@ -133,7 +133,7 @@ def test_spellings_of_one_value_are_the_same() -> None:
     assert gates.settings_held(there, target("prod-be-2")) is None
 
 
-# -- missing data --------------------------------------------------------------------------------------------------------
+# -- missing data ------------------------------------------------------------
 
 
 def removals(cluster: Cluster, pod: str) -> Iterator[tuple[str, Cluster, set[str]]]:
@@ -226,7 +226,7 @@ def test_tablets_are_never_judged_while_nothing_is_scheduled(limit: str, counts:
     assert gates.tablets_settled(there, target(pod)) is not None
 
 
-# -- asking ----------------------------------------------------------------------------------------------------------------
+# -- asking ------------------------------------------------------------
 
 
 def test_the_first_refusal_in_order_is_told() -> None:

@@ -215,7 +215,7 @@ def assert_harmless(record: Record) -> None:
     assert load(stored(record), cluster="prod") == record
 
 
-# -- values ------------------------------------------------------------------------------------------------------------------
+# -- values ------------------------------------------------------------
 
 
 def test_the_oldest_events_go_first() -> None:

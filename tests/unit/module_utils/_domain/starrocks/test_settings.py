@@ -37,7 +37,7 @@ def opened(**values: str) -> Journal:
     return settings.open_journal(a_cluster().settings(**values).snapshot, KEYS, Journal())
 
 
-# -- names and values --------------------------------------------------------------------------------------------------
+# -- names and values ------------------------------------------------------------
 
 
 @pytest.mark.parametrize("setting", SETTINGS.values(), ids=lambda s: s.key)
@@ -145,7 +145,7 @@ def test_what_is_closed_begins_anew() -> None:
     assert settings.open_journal(a_cluster().snapshot, KEYS, closed).entries[REPAIR_LIMIT].baseline == "10000"
 
 
-# -- while it is off ---------------------------------------------------------------------------------------------------
+# -- while it is off ------------------------------------------------------------
 
 
 def seen(start: str = NEW_START, **values: str) -> dict[str, FrontendSettings]:
@@ -184,7 +184,7 @@ def test_only_what_differs_somewhere_is_set() -> None:
     assert settings.to_set({BALANCE: "true"}, a_cluster().settings(**{BALANCE: "TRUE"}).snapshot.settings) == {}
 
 
-# -- restoring -----------------------------------------------------------------------------------------------------------
+# -- restoring ------------------------------------------------------------
 
 
 def test_everything_is_put_back_and_closed() -> None:
@@ -249,7 +249,7 @@ def test_an_edited_journal_is_refused(entries: dict[str, Entry]) -> None:
         Journal(entries).validated()
 
 
-# -- any interleaving ----------------------------------------------------------------------------------------------------
+# -- any interleaving ------------------------------------------------------------
 
 
 @dataclass
@@ -291,7 +291,7 @@ class Interleaving(RuleBasedStateMachine):
         """What the alive FEs answer."""
         return {pod: FrontendSettings(pod, str(fe.start), dict(fe.values)) for pod, fe in self.fes.items() if fe.alive}
 
-    def set(self, key: str, value: str) -> None:
+    def assign(self, key: str, value: str) -> None:
         """Our SET: it must be one of the two values that are ours to set."""
         entry = self.journal.entries[key]
         assert value in (entry.baseline, entry.quiesced)
@@ -329,7 +329,7 @@ class Interleaving(RuleBasedStateMachine):
             return
         values = settings.to_set(settings.wanted(self.journal, window=window), self.seen())
         for key, value in list(values.items())[:killed_after]:
-            self.set(key, value)
+            self.assign(key, value)
 
     @rule(pod=st.sampled_from(["prod-fe-0", "prod-fe-1", "prod-fe-2"]), conf=st.sampled_from(["10000", "500"]))
     def restart(self, pod: str, conf: str) -> None:
@@ -370,7 +370,7 @@ class Interleaving(RuleBasedStateMachine):
         self.look()
         values = settings.to_set(settings.restored_values(self.journal, self.seen()), self.seen())
         for key, value in list(values.items())[:killed_after]:
-            self.set(key, value)
+            self.assign(key, value)
         if killed_after is None:
             self.close()
 
@@ -397,7 +397,7 @@ class Interleaving(RuleBasedStateMachine):
         """However it went, one undisturbed restore ends it."""
         self.look()
         for key, value in settings.to_set(settings.restored_values(self.journal, self.seen()), self.seen()).items():
-            self.set(key, value)
+            self.assign(key, value)
         self.close()
 
 
