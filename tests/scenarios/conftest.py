@@ -99,3 +99,28 @@ def starrocks(cluster: MakeCluster) -> StarRocks:
 def product(driver: MakeDriver, starrocks: StarRocks) -> Driver:
     """The product, for that cluster."""
     return driver(starrocks)
+
+
+@pytest.fixture(scope="session")
+def calm_clusters(lab: Lab) -> Iterator[list[StarRocks]]:
+    """The clusters that tests shared which touch nothing: one, as long as that is so."""
+    made: list[StarRocks] = []
+    yield made
+    for starrocks in made:
+        lab.remove_namespace(starrocks.namespace, wait=False)
+
+
+@pytest.fixture
+def calm(lab: Lab, calm_clusters: list[StarRocks]) -> StarRocks:
+    """A healthy cluster (three FEs, one BE) that was never touched, and that no test may touch."""
+    if not calm_clusters or calm_clusters[-1].lease is not None:
+        calm_clusters.append(make_cluster(lab, fe=3, be=1))
+    return calm_clusters[-1]
+
+
+@pytest.fixture
+def asked(calm: StarRocks, tmp_path: Path) -> Iterator[Driver]:
+    """The product, for that cluster; what a test leaves is searched for the password."""
+    yield Driver(tmp_path, calm.lab.kubeconfig, calm.name, calm.namespace)
+    calm.lab.faults()
+    assert_no_secret(calm, tmp_path)

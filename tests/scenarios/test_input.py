@@ -6,17 +6,15 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 from scenarios.cluster import StarRocks
-from scenarios.conftest import MakeCluster, MakeDriver, assert_no_secret, make_cluster
+from scenarios.conftest import MakeCluster, MakeDriver
 from scenarios.playbook import Driver
-
-from steadylab import Lab
 
 
 @dataclass(frozen=True)
@@ -116,30 +114,6 @@ BAD = {
         {"clusterRef": {"name": "staging"}},
     ),
 }
-
-
-@pytest.fixture(scope="module")
-def calm_clusters(lab: Lab) -> Iterator[list[StarRocks]]:
-    """The clusters that tests of this module shared: one, as long as none was touched."""
-    made: list[StarRocks] = []
-    yield made
-    for starrocks in made:
-        lab.remove_namespace(starrocks.namespace, wait=False)
-
-
-@pytest.fixture
-def calm(lab: Lab, calm_clusters: list[StarRocks]) -> StarRocks:
-    """A healthy cluster that was never touched, and that no test may touch."""
-    if not calm_clusters or calm_clusters[-1].lease is not None:
-        calm_clusters.append(make_cluster(lab, fe=3, be=1))
-    return calm_clusters[-1]
-
-
-@pytest.fixture
-def asked(calm: StarRocks, tmp_path: Path) -> Iterator[Driver]:
-    """The product, for that cluster; what a test leaves is searched for the password."""
-    yield Driver(tmp_path, calm.lab.kubeconfig, calm.name, calm.namespace)
-    assert_no_secret(calm, tmp_path)
 
 
 @pytest.mark.parametrize("bad", BAD.values(), ids=BAD.keys())

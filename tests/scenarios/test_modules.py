@@ -21,16 +21,16 @@ def starrocks(cluster: MakeCluster) -> StarRocks:
     return cluster(fe=3, be=1)
 
 
-def test_info_sees_everything_and_writes_nothing(starrocks: StarRocks, product: Driver) -> None:
-    mark = starrocks.mark()
-    rc, result = product.module("starrocks_info")
+def test_info_sees_everything_and_writes_nothing(calm: StarRocks, asked: Driver) -> None:
+    mark = calm.mark()
+    rc, result = asked.module("starrocks_info")
     assert rc == 0, result
     assert not result["changed"]
     snapshot = result["snapshot"]
-    assert {pod["name"] for pod in snapshot["pods"]} == set(starrocks.pods)
-    assert {pod: view["values"] for pod, view in snapshot["settings"].items()} == starrocks.settings
+    assert {pod["name"] for pod in snapshot["pods"]} == set(calm.pods)
+    assert {pod: view["values"] for pod, view in snapshot["settings"].items()} == calm.settings
     assert snapshot["blind"] == {}
-    starrocks.untouched(mark)
+    calm.untouched(mark)
 
 
 def test_config_sets_on_every_fe_and_is_idempotent(starrocks: StarRocks, product: Driver) -> None:
@@ -47,13 +47,13 @@ def test_config_sets_on_every_fe_and_is_idempotent(starrocks: StarRocks, product
     starrocks.untouched(mark)
 
 
-def test_config_in_check_mode_shows_and_writes_nothing(starrocks: StarRocks, product: Driver) -> None:
-    mark = starrocks.mark()
-    rc, result = product.module("starrocks_config", "--check", "--diff", settings={LIMIT: 5000})
+def test_config_in_check_mode_shows_and_writes_nothing(calm: StarRocks, asked: Driver) -> None:
+    mark = calm.mark()
+    rc, result = asked.module("starrocks_config", "--check", "--diff", settings={LIMIT: 5000})
     assert (rc, result["changed"]) == (0, True)
     assert f"prod-fe-2 {LIMIT} = 10000" in result["diff"]["before"]
     assert f"prod-fe-2 {LIMIT} = 5000" in result["diff"]["after"]
-    starrocks.untouched(mark)
+    calm.untouched(mark)
 
 
 @pytest.mark.parametrize(
@@ -67,15 +67,13 @@ def test_config_in_check_mode_shows_and_writes_nothing(starrocks: StarRocks, pro
     ],
     ids=["unknown", "not at run time", "value that is SQL", "key that is SQL", "wrong type"],
 )
-def test_config_refuses_what_cannot_be(
-    settings: dict[str, object], said: str, starrocks: StarRocks, product: Driver
-) -> None:
-    mark = starrocks.mark()
-    rc, result = product.module("starrocks_config", settings=settings)
+def test_config_refuses_what_cannot_be(settings: dict[str, object], said: str, calm: StarRocks, asked: Driver) -> None:
+    mark = calm.mark()
+    rc, result = asked.module("starrocks_config", settings=settings)
     assert rc != 0
     assert said in result["msg"]
-    assert starrocks.setting_changes(mark) == []
-    assert starrocks.writes(mark) == []
+    assert calm.setting_changes(mark) == []
+    assert calm.writes(mark) == []
 
 
 def test_config_beside_a_run_is_refused(starrocks: StarRocks, product: Driver) -> None:
@@ -130,20 +128,20 @@ def test_the_pairs_of_hooks(off: str, on: str, keys: tuple[str, ...], starrocks:
     starrocks.assert_settings()
 
 
-def test_hook_in_check_mode_writes_nothing(starrocks: StarRocks, product: Driver) -> None:
-    mark = starrocks.mark()
-    rc, result = product.module("starrocks_hook", "--check", names=["quiesce"])
+def test_hook_in_check_mode_writes_nothing(calm: StarRocks, asked: Driver) -> None:
+    mark = calm.mark()
+    rc, result = asked.module("starrocks_hook", "--check", names=["quiesce"])
     assert (rc, result["changed"]) == (0, True)
-    starrocks.untouched(mark)
+    calm.untouched(mark)
 
 
-def test_statements_run_in_order_and_report_each(starrocks: StarRocks, product: Driver) -> None:
-    mark = starrocks.mark()
-    rc, result = product.module("starrocks_hook", statements=["SHOW FRONTENDS", "SHOW BACKENDS;"])
+def test_statements_run_in_order_and_report_each(calm: StarRocks, asked: Driver) -> None:
+    mark = calm.mark()
+    rc, result = asked.module("starrocks_hook", statements=["SHOW FRONTENDS", "SHOW BACKENDS;"])
     assert (rc, result["changed"]) == (0, False), result
     assert [entry["ok"] for entry in result["results"]] == [True, True]
     assert len(result["results"][0]["rows"]) == 3
-    starrocks.untouched(mark)
+    calm.untouched(mark)
 
 
 @pytest.mark.parametrize(
@@ -159,13 +157,13 @@ def test_statements_run_in_order_and_report_each(starrocks: StarRocks, product: 
         "",
     ],
 )
-def test_unsafe_statements_are_refused(sql: str, starrocks: StarRocks, product: Driver) -> None:
-    mark = starrocks.mark()
-    rc, result = product.module("starrocks_hook", statements=["SHOW FRONTENDS", sql])
+def test_unsafe_statements_are_refused(sql: str, calm: StarRocks, asked: Driver) -> None:
+    mark = calm.mark()
+    rc, result = asked.module("starrocks_hook", statements=["SHOW FRONTENDS", sql])
     assert rc != 0
     assert "statements[1]" in result["msg"]
     assert result["remedy"]
-    assert starrocks.queries(mark) == [], "the first statement ran although the second is refused"
+    assert calm.queries(mark) == [], "the first statement ran although the second is refused"
 
 
 @pytest.mark.parametrize(
@@ -181,26 +179,26 @@ def test_unsafe_statements_are_refused(sql: str, starrocks: StarRocks, product: 
     ids=["unknown hook", "negative timeout", "absurd timeout", "negative retries", "both", "neither"],
 )
 def test_bad_hooks_are_refused(
-    arguments: dict[str, Any], said: tuple[str, ...], starrocks: StarRocks, product: Driver
+    arguments: dict[str, Any], said: tuple[str, ...], calm: StarRocks, asked: Driver
 ) -> None:
-    mark = starrocks.mark()
-    rc, result = product.module("starrocks_hook", **arguments)
+    mark = calm.mark()
+    rc, result = asked.module("starrocks_hook", **arguments)
     assert rc != 0
     assert [part for part in said if part not in result["msg"]] == []
-    starrocks.untouched(mark)
+    calm.untouched(mark)
 
 
-def test_a_transient_error_is_tried_again(starrocks: StarRocks, product: Driver) -> None:
-    starrocks.faults({"kind": "drop", "match": "SHOW PROC '/current_queries'", "times": 2})
-    rc, result = product.module("starrocks_hook", statements=["SHOW PROC '/current_queries'"], backoff=0.1)
+def test_a_transient_error_is_tried_again(calm: StarRocks, asked: Driver) -> None:
+    calm.faults({"kind": "drop", "match": "SHOW PROC '/current_queries'", "times": 2})
+    rc, result = asked.module("starrocks_hook", statements=["SHOW PROC '/current_queries'"], backoff=0.1)
     assert rc == 0, result
     assert result["results"][0]["attempts"] > 1
 
 
 @pytest.mark.parametrize("critical", [True, False])
-def test_a_statement_that_fails(critical: bool, starrocks: StarRocks, product: Driver) -> None:
+def test_a_statement_that_fails(critical: bool, calm: StarRocks, asked: Driver) -> None:
     statements = ["SHOW PROC '/no_such_thing'", "SHOW FRONTENDS"]
-    rc, result = product.module("starrocks_hook", statements=statements, critical=critical, retries=0)
+    rc, result = asked.module("starrocks_hook", statements=statements, critical=critical, retries=0)
     assert (rc == 0) is not critical
     ran = [entry["ok"] for entry in result["results"]]
     assert ran == ([False] if critical else [False, True])

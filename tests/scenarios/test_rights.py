@@ -69,18 +69,16 @@ def test_the_documented_rights_are_enough_for_a_rollback(starrocks: StarRocks, p
 
 
 @pytest.mark.parametrize("right", RIGHTS, ids=lambda right: f"{right[0]} {right[2]}")
-def test_each_missing_right_is_named_before_anything_is_touched(
-    right: Right, starrocks: StarRocks, product: Driver
-) -> None:
-    mark = starrocks.mark()
-    run = run_as(starrocks, product, tuple(other for other in RIGHTS if other != right))
+def test_each_missing_right_is_named_before_anything_is_touched(right: Right, calm: StarRocks, asked: Driver) -> None:
+    mark = calm.mark()
+    run = run_as(calm, asked, tuple(other for other in RIGHTS if other != right))
     verb, _group, resource = right
     run.failed(rf"\b{verb}\b", resource)
-    starrocks.untouched(mark)
+    calm.untouched(mark)
 
 
-def test_all_missing_rights_are_named_at_once(starrocks: StarRocks, product: Driver) -> None:
-    mark = starrocks.mark()
-    run = run_as(starrocks, product, RIGHTS[:1])
+def test_all_missing_rights_are_named_at_once(calm: StarRocks, asked: Driver) -> None:
+    mark = calm.mark()
+    run = run_as(calm, asked, RIGHTS[:1])
     run.failed(*(rf"\b{verb}\b[^;]*{resource}" for verb, _group, resource in RIGHTS[1:] if resource != "secrets"))
-    starrocks.untouched(mark)
+    calm.untouched(mark)

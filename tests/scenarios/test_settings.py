@@ -80,7 +80,7 @@ def test_a_value_that_somebody_sets_meanwhile_is_a_conflict(starrocks: StarRocks
     run = held_in_the_window(starrocks, product)
     starrocks.set_everywhere(tablet_sched_max_balancing_tablets="42")
     starrocks.simulate(tablets={"broken": 0})
-    ended = run.finish().failed("tablet_sched_max_balancing_tablets", "42")
+    ended = run.finish().failed("somebody changed settings", "tablet_sched_max_balancing_tablets", "42")
     # Theirs stays; the others are put back.
     starrocks.assert_settings(tablet_sched_max_balancing_tablets="42")
     starrocks.assert_released()

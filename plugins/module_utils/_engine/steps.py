@@ -76,6 +76,8 @@ class Executor:
     plan: Plan
     say: Callable[[str], None]
     waited: dict[str, float] = field(default_factory=dict)
+    window_open: bool = False
+    connection: dict[str, object] = field(default_factory=dict)
 
     def run(self, step: Step) -> list[str]:
         """Carry out `step`; returns sentences a person should read. Raises RolloutError when it did not work."""
@@ -143,7 +145,8 @@ class Executor:
         """Before anything is switched off: the Job that puts it back when this runner dies."""
         if not self.spec.guard.image:
             return
-        job = guard_job(self.spec.guard, self.plan.cluster, self.plan.namespace, self.ledger.handover.run)
+        run = self.ledger.handover.run
+        job = guard_job(self.spec.guard, self.plan.cluster, self.plan.namespace, run, self.connection)
         name = guard_name(self.plan.cluster, self.ledger.handover.run)
         self.ledger.change(replace(self.ledger.record, guard=name))
         self.client.create(path_to("batch/v1", "jobs", self.plan.namespace), job)
@@ -218,6 +221,7 @@ class Executor:
     def _replace_pod(self, step: Step) -> list[str]:
         self._await_pods()
         switch, waiter = self._switch(step), self._waiter(step)
+        waiter.meanwhile = lambda: self._keep_watch(step, switch)
         target = self._ready_to_touch(step, waiter, switch)
         self._intent(step, target)
         self._patch_cluster(step)
@@ -276,9 +280,29 @@ class Executor:
             old_start_time=row.start_time if row is not None and old_uid else None,
             baseline_tablets=self.plan.baseline.tablets,
             limits=self.spec.gates,
-            judge_tablets=self.world.handover.mode != "shared_data",
+            judge_tablets=self.world.judges_tablets,
             frontend_outage_accepted="frontend-outage" in self.spec.acknowledge,
         )
+
+    def _keep_watch(self, step: Step, switch: Switch) -> None:
+        """While a pod is waited for: an FE that came back is switched off again, a foreign image ends the step."""
+        self._refuse_foreign_image(step)
+        returned = self.world.returned - {step.pod}
+        if returned and switch.journal.open_keys:
+            switch.hold(window=self.window_open, phase="reasserted")
+            # One that the leader does not list as alive yet is looked at again.
+            self.world.returned -= set(self.world.seen_settings())
+
+    def _refuse_foreign_image(self, step: Step) -> None:
+        component: Component = step.component or "be"
+        known = {self.plan.images_from.get(component), self.plan.images_to.get(component), step.image}
+        known |= {before.image for before in self.plan.baseline.pods.values() if before.component == component}
+        for pod in self.world.pods.values():
+            if pod.component == component and pod.image not in known:
+                raise StepFailed(
+                    f"somebody else changed the image of {component}: {pod.name} runs {pod.image}",
+                    remedy="decide which image is wanted, then run again; the other's image is left as it is",
+                )
 
     def _with_expected(self, target: Target, switch: Switch, *, window: bool) -> Target:
         return replace(target, expected=settings.wanted(switch.journal, window=window))
@@ -386,6 +410,7 @@ class Executor:
         if step.kind != "upgrade-pod":
             return
         window = settings.REPAIR_LIMIT in switch.journal.open_keys
+        self.window_open = window
         if window:
             switch.hold(window=True, phase="window")
             self.ledger.event("window", "repair window open", step=step.id, state="open")
@@ -395,18 +420,26 @@ class Executor:
                 gate.SETTLED[len(gate.POD_UP) :],
                 lambda: self._with_expected(target, switch, window=window),
                 deadline=self.spec.gates.tablet_deadline_seconds,
-                poll=Poll(lambda: self.world.look(tablets=True, settings=True), LAST_TABLET_POLL_SECONDS),
+                poll=Poll(lambda: self._look_settling(switch), LAST_TABLET_POLL_SECONDS),
                 limits=self.spec.gates,
                 watch_pod=step.pod,
                 before=gate.POD_UP,
             )
         finally:
-            self.waited |= waiter.waited
+            self.window_open = False
         if window:
             switch.hold(window=False, phase="quiesced")
             self.ledger.event("window", "repair window closed", step=step.id, state="closed")
             record = self.ledger.record
             self.ledger.change(replace(record, journal=replace(record.journal, window="")))
+
+    def _look_settling(self, switch: Switch) -> None:
+        """One look with everything; values that are not as they must be are set again, or told as somebody else's."""
+        self.world.look(tablets=True, settings=True)
+        expected = settings.wanted(switch.journal, window=self.window_open)
+        if settings.to_set(expected, self.world.seen_settings()):
+            switch.hold(window=self.window_open, phase="reasserted")
+            self.world.look(tablets=True, settings=True)
 
     # -- leader --------------------------------------------------------------------------------------------------
 
@@ -481,7 +514,7 @@ class Executor:
             record,
             phase="restoring" if owed else "done",
             outcome=outcome,
-            reason=handover.reason or record.reason,
+            reason=self._final_reason(handover.reason or record.reason),
             remedy=handover.remedy or record.remedy,
             finished_at=self.clock.stamp(),
             after=pod_states(self.world.snapshot()),
@@ -490,7 +523,12 @@ class Executor:
         self.ledger.event("run", f"ended: {outcome}", notes=notes)
         self.ledger.write()
         self.ledger.release()
-        self.ledger.handover = replace(self.ledger.handover, outcome=outcome)
+        self.ledger.handover = replace(self.ledger.handover, outcome=outcome, reason=record.reason)
+
+    def _final_reason(self, reason: str) -> str:
+        if not self.plan.freeze:
+            return reason
+        return f"{reason}; nothing was rolled back, because {self.plan.freeze}"
 
     def _outcome(self, record: Record) -> Outcome:
         if self.plan.direction == "release":

@@ -61,7 +61,10 @@ class Poll:
 
 @dataclass
 class Waiter:
-    """Waits within one step, tells what for, renews the lease meanwhile, and writes down how gates answered."""
+    """Waits within one step, tells what for, renews the lease, and writes down how gates answered.
+
+    `meanwhile` is called each time something may have changed; it raises to end the wait.
+    """
 
     world: World
     ledger: Ledger
@@ -71,6 +74,7 @@ class Waiter:
     overrides: tuple[Override, ...] = ()
     rules: dict[str, causes.Rule] = field(default_factory=dict)
     waited: dict[str, float] = field(default_factory=dict)
+    meanwhile: Callable[[], None] = lambda: None
     _first_seen: dict[str, float] = field(default_factory=dict)
     _told: dict[str, float] = field(default_factory=dict)
 
@@ -95,6 +99,7 @@ class Waiter:
         while True:
             now = self.clock.ticks()
             self.ledger.renew()
+            self.meanwhile()
             refusal, fresh = self._evaluate(first, gates, target(), poll, now)
             if refusal is not None or fresh:
                 passes = passes.after(refusal, now)

@@ -37,6 +37,7 @@ class World:
     pods_error: str = "the pods have not been listed yet"
     feed: Feed | None = None
     on_leader: Callable[[str | None, str], None] | None = None
+    returned: set[str] = field(default_factory=set)
     on_pod: Callable[[Pod | None, Pod | None], None] | None = None
 
     def __enter__(self) -> World:
@@ -92,6 +93,8 @@ class World:
         if pod is None:
             return
         before = self.pods.get(pod.name)
+        if pod.component == "fe" and pod.ready and before is not None and (not before.ready or before.uid != pod.uid):
+            self.returned.add(pod.name)
         if gone:
             if before is not None and before.uid == pod.uid:
                 self._tell(self.pods.pop(pod.name), None)
@@ -114,7 +117,7 @@ class World:
             known_leader=self.view.leader,
             workers="be" in self.handover.workloads,
             compute_nodes="cn" in self.handover.workloads,
-            tablets=tablets and self.handover.mode != "shared_data",
+            tablets=tablets and self.judges_tablets,
         )
         leader = self.view.leader
         if leader is None:
@@ -122,6 +125,11 @@ class World:
             self.view = replace(self.view, leader=before)
         elif leader != before and self.on_leader is not None:
             self.on_leader(before, leader)
+
+    @property
+    def judges_tablets(self) -> bool:
+        """Whether tablets say anything: only BEs hold them, and in shared-data mode they hold nothing but cache."""
+        return self.handover.mode != "shared_data" and "be" in self.handover.workloads
 
     def _frontend_names(self) -> list[str]:
         """FEs that may answer: the ready ones, or all that there should be while no pod has been listed."""

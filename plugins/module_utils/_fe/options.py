@@ -79,6 +79,12 @@ def fe_options(options: Mapping[str, Any]) -> FeOptions:
     )
 
 
+def shareable(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that another process in the cluster needs to reach the FEs as this one does; never a secret."""
+    names = ("fe_user", "fe_password_secret", "fe_port", "fe_domain", "fe_tls", "fe_validate_certs")
+    return {name: options[name] for name in names if options.get(name) not in (None, ARGUMENTS[name].get("default"))}
+
+
 def _one_of(name: str, value: Any, choices: tuple[str, ...]) -> str:
     if value not in choices:
         raise Refused(name, value, "is unknown", remedy=f"Give one of {', '.join(choices)}.")

@@ -17,6 +17,7 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.s
 from ansible_collections.steady.rollout.plugins.module_utils._engine.ledger import LABELS, await_free, target_name
 from ansible_collections.steady.rollout.plugins.module_utils._fe.connect import Frontends
 from ansible_collections.steady.rollout.plugins.module_utils._fe.observe import FeView, observe
+from ansible_collections.steady.rollout.plugins.module_utils._fe.settings import read_settings
 from ansible_collections.steady.rollout.plugins.module_utils._kube import lease
 from ansible_collections.steady.rollout.plugins.module_utils._kube.access import Need, missing_rights, server_version
 from ansible_collections.steady.rollout.plugins.module_utils._kube.read import ClusterObjects
@@ -61,6 +62,7 @@ def run(call: Call) -> Result:
     with target.frontends(handover) as frontends:
         if call.params["purpose"] == "upgrade":
             _reach(frontends, objects)
+        handover = replace(handover, mode=handover.mode or _mode(frontends, objects))
         view = _look(frontends, objects, handover.mode)
     snapshot = _snapshot(target, objects, handover.mode, view)
     remaining = held.remaining(call.clock.now()) if held else 0.0
@@ -111,6 +113,18 @@ def _reach(frontends: Frontends, objects: ClusterObjects) -> None:
                 break
     if failure is not None:
         raise failure
+
+
+def _mode(frontends: Frontends, objects: ClusterObjects) -> str:
+    """The run_mode that an FE tells, where its ConfigMap says nothing; StarRocks' default where none answers."""
+    for pod in objects.pods:
+        if pod.component == "fe" and pod.ready:
+            try:
+                return frontends.run(pod.name, lambda session: read_settings(session, ["run_mode"]))["run_mode"]
+            except (RolloutError, KeyError):
+                # The next FE may answer; what no FE says is told by the look that follows.
+                continue
+    return "shared_nothing"
 
 
 def _look(frontends: Frontends, objects: ClusterObjects, mode: str) -> FeView:

@@ -20,6 +20,7 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.s
 from ansible_collections.steady.rollout.plugins.module_utils._engine.ledger import Ledger
 from ansible_collections.steady.rollout.plugins.module_utils._engine.steps import Executor, Replan, failed
 from ansible_collections.steady.rollout.plugins.module_utils._engine.world import World
+from ansible_collections.steady.rollout.plugins.module_utils._fe.options import shareable
 from ansible_collections.steady.rollout.plugins.module_utils._module.call import (
     CONNECTION,
     TARGET,
@@ -59,7 +60,9 @@ def _carry_out(call: Call, target: Target, plan: Plan, step: Step, handover: Han
         ledger.take_lease(call.params["holder"] or f"rollout-{uuid4()}", call.say)
     with target.frontends(handover) as frontends:
         world = World(target.client, frontends, ledger.handover, tuple(SETTINGS))
-        executor = Executor(target.client, world, ledger, call.clock, spec, plan, call.say)
+        executor = Executor(
+            target.client, world, ledger, call.clock, spec, plan, call.say, connection=shareable(call.params)
+        )
         with world:
             outcome, notes, error = _attempt(executor, step)
     after = replace(ledger.handed_over(), workloads=world.handover.workloads)

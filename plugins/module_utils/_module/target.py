@@ -56,7 +56,7 @@ class Target:
             namespace=self.namespace,
             uid=str(objects.resource["metadata"]["uid"]),
             workloads=objects.workloads,
-            mode=mode or "shared_nothing",
+            mode=mode or "",
             password_secret=source.secret if source else "",
             password_key=source.key if source else "",
         )

@@ -17,7 +17,6 @@ from typing import Any, Final
 import checkout
 
 from steadybench import collections, stage
-from steadylab import paths
 
 CLIENTS: Final = Path(__file__).resolve().parent.parent / "clients"
 RETRY_SECONDS: Final = 5
@@ -95,18 +94,18 @@ def _playbook(job: Job) -> tuple[list[str], dict[str, str]]:
 
 
 def _ours(job: Job) -> tuple[list[str], dict[str, str]]:
-    return _ansible("steady.rollout.starrocks_upgrade", _request(job)), _calm(job)
+    return _ansible("steady.rollout.starrocks_upgrade", _request(job)), _shipped(job)
 
 
 def _ours_direct(job: Job) -> tuple[list[str], dict[str, str]]:
     variables = _request(job) | {"fe_addresses": job.site.addresses()}
-    return _ansible(CLIENTS / "ours_direct.yml", variables), _calm(job)
+    return _ansible(CLIENTS / "ours_direct.yml", variables), _shipped(job)
 
 
 def restore(job: Job) -> tuple[list[str], dict[str, str]]:
     """Our playbook that puts back what a killed run left off."""
     variables = {"cluster": f"{job.site.namespace}/{stage.CLUSTER}", "starrocks_restore_report_dir": str(job.folder)}
-    return _ansible("steady.rollout.starrocks_restore", variables), _calm(job)
+    return _ansible("steady.rollout.starrocks_restore", variables), _shipped(job)
 
 
 def _request(job: Job) -> dict[str, Any]:
@@ -118,9 +117,9 @@ def _request(job: Job) -> dict[str, Any]:
     }
 
 
-def _calm(job: Job) -> dict[str, str]:
-    own = {"ANSIBLE_STDOUT_CALLBACK": "steady.rollout.rollout", "ANSIBLE_LOCALHOST_WARNING": "false"}
-    return job.environment | own | {"ANSIBLE_INVENTORY_UNPARSED_WARNING": "false"}
+def _shipped(job: Job) -> dict[str, str]:
+    """With the checkout's ansible.cfg, as a person who runs our playbooks there has it."""
+    return job.environment | {"ANSIBLE_CONFIG": str(checkout.ROOT / "ansible.cfg")}
 
 
 def _ansible(playbook: str | Path, variables: dict[str, Any]) -> list[str]:
@@ -141,5 +140,5 @@ ALL: Final = (BOUND, SHELL, PLAYBOOK, OURS_DIRECT, OURS)
 
 
 def logs_home() -> Path:
-    """Where a run's raw output goes: the checkout's bench/results."""
-    return paths.PACKAGE.parent.parent.parent / "bench" / "results"
+    """Where a run's raw output goes."""
+    return checkout.ROOT / "bench" / "results"

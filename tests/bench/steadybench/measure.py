@@ -43,12 +43,14 @@ class Measured:
     """A running program. `end` waits for it; `kill` ends it as `kill -9` does."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
+        """Start it in the log's folder, where no ansible.cfg lies."""
         self._log = log.open("w")
         self._usage = Usage()
         self._began = time.monotonic()
         self._process = subprocess.Popen(
             command,
             env=dict(environment),
+            cwd=log.parent,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -10,6 +10,8 @@ ended well. Its image is the person's own execution environment: it needs ansibl
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.codec import digest
@@ -47,8 +49,10 @@ def guard_name(cluster: str, holder: str) -> str:
     return f"steady-rollout-guard-{cluster[:30].rstrip('-')}-{digest(holder)[7:15]}"
 
 
-def guard_job(guard: Guard, cluster: str, namespace: str, holder: str) -> dict[str, object]:
-    """The Job, fit for the restricted Pod Security Standard."""
+def guard_job(
+    guard: Guard, cluster: str, namespace: str, holder: str, connection: Mapping[str, object]
+) -> dict[str, object]:
+    """The Job, fit for the restricted Pod Security Standard. `connection`: how the FEs are reached, without secrets."""
     deadline = guard.deadline_seconds
     command = [
         "ansible-playbook",
@@ -59,6 +63,8 @@ def guard_job(guard: Guard, cluster: str, namespace: str, holder: str) -> dict[s
         f"starrocks_restore_wait_seconds={deadline}",
         "-e",
         "starrocks_restore_report_dir=",
+        "-e",
+        json.dumps({"connection": dict(connection)}, sort_keys=True),
     ]
     labels = {"rollout.steady.dev/guard": "starrocks", "rollout.steady.dev/cluster": cluster}
     container = {

@@ -39,7 +39,7 @@ class Handover:
     namespace: str
     uid: str
     workloads: dict[Component, Workload]
-    mode: str = "shared_nothing"
+    mode: str = ""
     password_secret: str = ""
     password_key: str = ""
     record: dict[str, object] | None = None

@@ -403,9 +403,19 @@ def rollback_freeze(record: Record, policy: str) -> str:
     return ""
 
 
+def _foreign_image(snapshot: Snapshot, record: Record) -> str:
+    """Why nothing is rolled back when somebody else has changed an image meanwhile: theirs would be overwritten."""
+    for component, workload in snapshot.workloads.items():
+        known = (record.target.get(component), record.baseline.images.get(component))
+        touched = any(record.component_of(pod) == component for pod in record.touched)
+        if touched and workload.image not in known:
+            return f"somebody else changed the image of {component} to {workload.image}"
+    return ""
+
+
 def plan_rollback(snapshot: Snapshot, record: Record, spec: UpgradeSpec) -> Plan:
     """The way back: only pods that were touched, FE before BE and CN, then the settings; frozen where it is unsafe."""
-    freeze = rollback_freeze(record, spec.rollback)
+    freeze = rollback_freeze(record, spec.rollback) or _foreign_image(snapshot, record)
     pods: list[Step] = []
     fronts = None
     for component in () if freeze else DOWNGRADE_ORDER:
@@ -413,13 +423,15 @@ def plan_rollback(snapshot: Snapshot, record: Record, spec: UpgradeSpec) -> Plan
         if image is None:
             continue
         touched = [p for p in _touched_pods(snapshot, record, component) if _changed(snapshot, p, image)]
-        order = tuple(sorted((p for p in touched if p.ready), key=lambda p: -p.ordinal))
+        # What is down already goes first: taking a healthy one down beside it would cost the quorum or the replicas.
+        # That works while the StatefulSet's current revision is the old one, so until its rollout has ended.
+        ended = all(p.image != image for p in _all_pods(snapshot, component))
+        broken = tuple(p for p in sorted(touched, key=lambda p: -p.ordinal) if not p.ready and not ended)
+        order = tuple(p for p in sorted(touched, key=lambda p: -p.ordinal) if p not in broken)
         on_delete = component == "fe" and _on_delete(snapshot)
         if component == "fe":
             fronts = leader.plan_leader(snapshot, order, "on-delete" if on_delete else "auto", accepted=True)
             order = fronts.order
-        # What is down already goes first: taking a healthy one down beside it would cost the quorum or the replicas.
-        broken = tuple(sorted((p for p in touched if not p.ready), key=lambda p: -p.ordinal))
         steps = _pending_steps(broken, image, snapshot, spec, "delete" if on_delete else "hold")
         steps += _pending_steps(order, image, snapshot, spec, "delete" if on_delete else "partition")
         steps = [replace(s, last_of_component=number == len(steps)) for number, s in enumerate(steps, 1)]

@@ -39,7 +39,7 @@ def build_report(plan: Plan, record: Record | None, outcome: str, now: str) -> J
 def _run(plan: Plan, record: Record | None, outcome: str, now: str) -> Json:
     before, after = versions(plan.baseline.images), versions(record.target if record else plan.images_to)
     return {
-        "id": record.run if record else "",
+        "id": record.run if record else f"not begun ({plan.hash[:19] or 'nothing planned'})",
         "title": f"StarRocks {plan.cluster}: {before} -> {after}",
         "cluster": plan.cluster,
         "namespace": plan.namespace,

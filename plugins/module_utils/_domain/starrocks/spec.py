@@ -48,8 +48,11 @@ class UpgradeSpec:
 
     @property
     def hash(self) -> str:
-        """Identity of the request: the same document always gives the same hash."""
-        return digest(to_plain(self))
+        """Identity of the request: which cluster goes where.
+
+        How patiently, with which risks accepted and gates overridden, may change when a killed run is continued.
+        """
+        return digest([self.cluster, self.namespace, self.version, to_plain(self.images)])
 
 
 def parse_spec(document: Mapping[str, object], *, namespace: str) -> UpgradeSpec:

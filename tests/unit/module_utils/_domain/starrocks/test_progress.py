@@ -161,7 +161,7 @@ PLACES = places(stored(full()))
     removed=st.none() | st.sampled_from(PLACES),
     seal=st.booleans(),
 )
-@examples(250)
+@examples(150)
 def test_whatever_was_edited_is_refused_or_harmless(edits: Any, removed: Any, seal: bool) -> None:
     data = copy.deepcopy(stored(full()))
     for path, value in edits:

@@ -402,4 +402,4 @@ class Interleaving(RuleBasedStateMachine):
 
 
 TestInterleaving = Interleaving.TestCase
-TestInterleaving.settings = settings_of(examples(150), stateful_step_count=25)
+TestInterleaving.settings = settings_of(examples(100), stateful_step_count=25)

@@ -1,0 +1,149 @@
+# Copyright (c) 2026, the steady.rollout authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The results as a page for people: each figure, each aim, and whether it is met."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from steadybench import cases, clients
+from steadybench.cases import Broken, Killed, Upgrade
+
+PODS: Final = 6
+CLIENTS: Final = {client.key: client for client in clients.ALL}
+
+METHOD: Final = """\
+One lab (a real kube-apiserver, etcd, controller-manager and scheduler {kubernetes}, simulated kubelets, the StarRocks
+simulator and the stand-in for its operator): 3 FE + 3 BE, pods ready 2 s after they are made, deletion at once. Real
+pods take 30 to 300 s, so what a client adds and what a minute of waiting costs carry over to a real cluster; the ratios
+of wall time do not. Gates are all on; only their settle time is zero and one pass is enough.
+
+- **bound**: raw HTTP, one pod watch, the same pods in the same order by `partition`; no SQL, no gate, no record.
+- **shell**: `tests/bench/clients/upgrade.sh`, FEs by `kubectl port-forward`, MySQL client: {mysql}.
+- **playbook**: `tests/bench/clients/upgrade.yml` with kubernetes.core and community.mysql of the PyPI wheel
+  `{wheel}`, FEs at their addresses as from inside the cluster.
+- **ours**: the shipped playbook; and the shipped role with the FEs at their addresses.
+- Wall, CPU (`wait4`, children included) and memory (proportional set size of the process tree, sampled every
+  {sample} s, peak) of each client; API requests by the audit log, one user for each client. Clients take turns;
+  medians of {repeats}, wall with least and most.
+- Before each upgrade ordinal 0 leads and the four settings have values of this cluster's own fe.conf, which are not
+  StarRocks' defaults: what a script puts back is a constant, and that shows.
+- Waiting: CPU of the process tree over {wait:.0f} s in which a BE is not ready; four clients at once.
+- Broken image: from the first container state that is a fault, seen by a watch, to the first line on the client's
+  screen that names it. The peers' timeout was set to {timeout} s; people use 600.
+- kill -9 while the first BE is away. The next run is our `starrocks_restore`; for a peer the same command again.
+"""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What all cases gave, and on what machine."""
+
+    date: str
+    machine: str
+    method: Mapping[str, Any]
+    upgrades: Mapping[str, Sequence[Upgrade]]
+    waiting: Mapping[str, float]
+    broken: Sequence[Broken]
+    killed: Sequence[Killed]
+
+
+def page(run: Run) -> str:
+    """The whole page, Markdown."""
+    parts = [
+        "# Figures",
+        f"Written by `make bench` on {run.date}; {run.machine}.",
+        "## Aims",
+        _table(("figure", "aim", "measured", "met"), _aims(run)),
+        "## An upgrade that goes well",
+        _table(
+            (
+                "client",
+                "wall s (least-most)",
+                "/ bound",
+                "CPU s",
+                "API requests",
+                "PSS MB",
+                "settings as before",
+                "load",
+            ),
+            _upgrades(run),
+        ),
+        "## A minute of waiting for a pod",
+        _table(
+            ("client", "CPU s per minute"), ((CLIENTS[key].title, f"{value:.2f}") for key, value in run.waiting.items())
+        ),
+        "## A BE image that does not come up",
+        _table(("client", "image", "first sign", "told after s", "ended after s", "settings as before"), _broken(run)),
+        "## kill -9 of the runner",
+        _table(("client", "settings left off", "next run s", "settings as before after it"), _killed(run)),
+        "## Method",
+        METHOD.format(**run.method),
+    ]
+    return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _aims(run: Run) -> list[tuple[str, str, str, str]]:
+    ours, bound = (cases.medians(run.upgrades[client.key]) for client in (clients.OURS_DIRECT, clients.BOUND))
+    told = [entry.told for entry in run.broken if CLIENTS[entry.client].ours]
+    worst = max((seconds for seconds in told if seconds is not None), default=None)
+    kept = [entry.kept for entry in run.broken if CLIENTS[entry.client].ours]
+    kept += [entry.kept for entry in run.killed if CLIENTS[entry.client].ours]
+    slowest = None if worst is None or None in told else worst
+    rows = [
+        ("wall / bound", 1.2, ours["wall"] / bound["wall"], "{:.2f}"),
+        ("client CPU s", 3.0, ours["cpu"], "{:.2f}"),
+        ("CPU s per minute of waiting", 0.1, run.waiting[clients.OURS_DIRECT.key], "{:.2f}"),
+        ("own API requests (8 + 5 per pod)", 8.0 + 5 * PODS, ours["requests"], "{:.0f}"),
+        ("process tree, PSS MB", 110.0, ours["pss"], "{:.0f}"),
+        ("broken image told after s", 5.0, slowest, "{:.1f}"),
+    ]
+    figures = [
+        (
+            name,
+            f"at most {aim:g}",
+            "never" if seen is None else form.format(seen),
+            _yes(seen is not None and seen <= aim),
+        )
+        for name, aim, seen, form in rows
+    ]
+    return [*figures, ("settings restored in each failure", "all", f"{sum(kept)} of {len(kept)}", _yes(all(kept)))]
+
+
+def _upgrades(run: Run) -> Iterable[Sequence[str]]:
+    bound = cases.medians(run.upgrades[clients.BOUND.key])["wall"]
+    for key, found in run.upgrades.items():
+        figures = cases.medians(found)
+        yield (
+            CLIENTS[key].title,
+            f"{figures['wall']:.1f} ({figures['wall_least']:.1f}-{figures['wall_most']:.1f})",
+            f"{figures['wall'] / bound:.2f}",
+            f"{figures['cpu']:.2f}",
+            f"{figures['requests']:.0f}",
+            f"{figures['pss']:.0f}",
+            "not touched" if key == clients.BOUND.key else _yes(all(entry.kept for entry in found)),
+            f"{figures['load']:.1f}",
+        )
+
+
+def _broken(run: Run) -> Iterable[Sequence[str]]:
+    for entry in run.broken:
+        seconds = ["never" if value is None else f"{value:.1f}" for value in (entry.told, entry.ended)]
+        yield CLIENTS[entry.client].title, cases.BROKEN[entry.kind], entry.sign, *seconds, _yes(entry.kept)
+
+
+def _killed(run: Run) -> Iterable[Sequence[str]]:
+    for entry in run.killed:
+        yield CLIENTS[entry.client].title, _yes(entry.left_off), f"{entry.next_run:.1f}", _yes(entry.kept)
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
