@@ -47,7 +47,7 @@ options:
   direction:
     description:
       - V(upgrade) to what O(spec) asks for, also when that is an older version.
-      - V(rest) plans the rest of a run that is under way.
+      - V(rest) plans the rest of a run that is under way; where that is refused, the plan is to freeze.
       - V(rollback) plans the way back of the run in O(record).
       - V(restore) only puts back what that run has switched off.
       - V(release) ends a run that stopped before it touched a pod.

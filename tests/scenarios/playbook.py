@@ -197,12 +197,11 @@ class Driver:
             f"--args={json.dumps(arguments)}",
             *options,
         ]
-        plain = {"ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.json", "ANSIBLE_LOAD_CALLBACK_PLUGINS": "true"}
-        environment = {**self._environment(kubeconfig), **plain}
+        environment = {**self._environment(kubeconfig), "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.minimal"}
         ended = Process(command, environment, directory).finish()
-        start = ended.stdout.index("{")
-        answer = json.loads(ended.stdout[start : ended.stdout.rindex("}") + 1])
-        result: Document = answer["plays"][0]["tasks"][0]["hosts"]["localhost"]
+        answer = ended.stdout.partition(" => ")[2]
+        assert answer, ended.stdout
+        result: Document = json.JSONDecoder().raw_decode(answer)[0]
         return ended.rc, result
 
     def _folder(self) -> Path:

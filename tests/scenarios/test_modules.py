@@ -51,8 +51,8 @@ def test_config_in_check_mode_shows_and_writes_nothing(calm: StarRocks, asked: D
     mark = calm.mark()
     rc, result = asked.module("starrocks_config", "--check", "--diff", settings={LIMIT: 5000})
     assert (rc, result["changed"]) == (0, True)
-    assert f"prod-fe-2 {LIMIT} = 10000" in result["diff"]["before"]
-    assert f"prod-fe-2 {LIMIT} = 5000" in result["diff"]["after"]
+    assert {values[LIMIT] for values in result["before"].values()} == {"10000"}
+    assert {values[LIMIT] for values in result["after"].values()} == {"5000"}
     calm.untouched(mark)
 
 
@@ -62,7 +62,7 @@ def test_config_in_check_mode_shows_and_writes_nothing(calm: StarRocks, asked: D
         ({"no_such_setting": 1}, "no_such_setting"),
         ({"edit_log_port": 9011}, "edit_log_port"),
         ({LIMIT: "1; DROP TABLE x"}, LIMIT),
-        ({f"{LIMIT}' = '1": "1"}, "settings"),
+        ({f"{LIMIT}' = '1": "1"}, "is no name of an FE setting"),
         ({LIMIT: "many"}, "many"),
     ],
     ids=["unknown", "not at run time", "value that is SQL", "key that is SQL", "wrong type"],

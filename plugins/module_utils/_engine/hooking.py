@@ -110,9 +110,10 @@ class HookRun:
     def _off(self, hook: Hook) -> dict[str, str]:
         snapshot = replace(self.world.snapshot(), settings=self.world.seen_settings())
         record = self.ledger.present
-        previous = record.journal if record is not None else settings.Journal()
+        same = record is not None and record.cluster_uid == snapshot.uid
+        previous = record.journal if record is not None and same else settings.Journal()
         journal = settings.open_journal(snapshot, hook.keys, previous)
-        if record is None or record.finished:
+        if record is None or record.finished or not same:
             record = self._new_record()
         self.ledger.change(replace(record, journal=journal, phase="restoring"))
         self.ledger.event("hook", f"{hook.name}: {hook.purpose}", subject=hook.name)
@@ -122,7 +123,7 @@ class HookRun:
 
     def _restore(self, hook: Hook) -> dict[str, str]:
         record = self.ledger.present
-        if record is None:
+        if record is None or record.cluster_uid != self.world.handover.uid:
             return {}
         switch = self._switch()
 

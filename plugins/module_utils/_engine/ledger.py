@@ -51,6 +51,7 @@ class Ledger:
         self._store = RecordStore(client, handover.namespace, target_name(handover.cluster), LABELS)
         self._parent = os.getppid()
         self._record = load(handover.record, cluster=handover.cluster) if handover.record else None
+        self._written = handover.record
 
     @property
     def record(self) -> Record:
@@ -68,6 +69,7 @@ class Ledger:
         """Read the record from the cluster."""
         data, version = self._store.load()
         self._record = load(data, cluster=self.handover.cluster) if data else None
+        self._written = data
         self.handover = replace(self.handover, record_version=version)
         return self._record
 
@@ -88,16 +90,24 @@ class Ledger:
             version = self._store.save(self.record.to_record(), self.handover.record_version)
         except Conflict as conflict:
             version = self._settle_conflict(conflict)
+        self._written = self.record.to_record()
         self.handover = replace(self.handover, record_version=version)
 
     def _settle_conflict(self, conflict: Conflict) -> str:
-        """A conflict after a lost answer is our own write; any other record there is somebody else's."""
+        """After a conflict: go on only where nothing of ours was overwritten, and the lease is still ours.
+
+        A lost answer leaves our own text there; an annotation or a deletion leaves the text as we last wrote it, or
+        none. Any other text is another run's.
+        """
         data, version = self._store.load()
         if data == self.record.to_record() and version is not None:
             return version
-        raise LeaseLost(
-            "another run wrote the record of this cluster", remedy="this run has stopped; look at the other one"
-        ) from conflict
+        if data is not None and data != self._written:
+            raise LeaseLost(
+                "another run wrote the record of this cluster", remedy="this run has stopped; look at the other one"
+            ) from conflict
+        self._keep(lease.renew(self._client, self._held(), now=self._clock.now))
+        return self._store.save(self.record.to_record(), version)
 
     def take_lease(self, holder: str, say: Callable[[str], None]) -> None:
         """Become the one writer, with the record as it is now.

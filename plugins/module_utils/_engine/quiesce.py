@@ -119,6 +119,7 @@ class Switch:
             return "no leader"
         try:
             for key, value in missing.items():
+                self.ledger.renew()
                 set_setting(self.world.frontends.session(leader), key, value)
                 done[key] = value
                 self.ledger.event("setting", f"{key} = {value}", step=self.step, key=key, value=value, phase=phase)

@@ -53,7 +53,11 @@ from ansible_collections.steady.rollout.plugins.module_utils._engine.world impor
 from ansible_collections.steady.rollout.plugins.module_utils._fe.statements import transfer_leader
 from ansible_collections.steady.rollout.plugins.module_utils._kube.client import KubeClient
 from ansible_collections.steady.rollout.plugins.module_utils._kube.paths import path_to
-from ansible_collections.steady.rollout.plugins.module_utils._kube.read import cluster_path, workload_of
+from ansible_collections.steady.rollout.plugins.module_utils._kube.read import (
+    cluster_path,
+    gives_replicas,
+    workload_of,
+)
 from ansible_collections.steady.rollout.plugins.module_utils._kube.watch import Feed
 
 # How long FEs may need to answer again before a restore gives up: an election with its timeouts, several times over.
@@ -180,7 +184,9 @@ class Executor:
 
     def _new_record(self, previous: Record | None) -> Record:
         journal = settings.Journal(
-            {key: previous.journal.entries[key] for key in previous.journal.open_keys} if previous else {}
+            {key: previous.journal.entries[key] for key in previous.journal.open_keys}
+            if previous and previous.cluster_uid == self.ledger.handover.uid
+            else {}
         )
         return Record(
             schema=SCHEMA,
@@ -229,15 +235,14 @@ class Executor:
             self._delete_when_due(step, target, waiter)
         self._await_member(step, waiter, target)
         if step.component == "fe":
-            switch.hold(window=False, phase="reasserted")
+            self._hold(step, switch)
         self._settle(step, waiter, switch, target)
         self._done(step)
         return []
 
     def _ready_to_touch(self, step: Step, waiter: Waiter, switch: Switch) -> Target:
         """The gates before a pod is touched, and what it looked like; a rollback waits for no healthy cluster."""
-        self.world.look(settings=True)
-        switch.hold(window=False, phase="reasserted")
+        self._hold(step, switch)
         self._check_leader_last(step)
         target = self._target(step)
         if step.kind == "upgrade-pod" and target.old_uid:
@@ -249,6 +254,18 @@ class Executor:
                 poll=Poll(lambda: self.world.look(settings=True), LAST_POLL_SECONDS),
             )
         return target
+
+    def _hold(self, step: Step, switch: Switch) -> None:
+        """Everything off on every FE. On the way back what is down may be the FEs themselves: it goes on without."""
+        self.world.look(settings=True)
+        if step.kind == "upgrade-pod":
+            switch.hold(window=False, phase="reasserted")
+            return
+        try:
+            if self.world.snapshot().leader is not None:
+                switch.hold(window=False, phase="reasserted")
+        except StepFailed as error:
+            self.ledger.event("note", f"going back all the same: {error.reason}", step=step.id)
 
     def _check_leader_last(self, step: Step) -> None:
         """The leader is read again before every FE: when it has moved, the order is decided anew."""
@@ -288,7 +305,7 @@ class Executor:
         """While a pod is waited for: an FE that came back is switched off again, a foreign image ends the step."""
         self._refuse_foreign_image(step)
         returned = self.world.returned - {step.pod}
-        if returned and switch.journal.open_keys:
+        if returned and switch.journal.open_keys and step.kind == "upgrade-pod":
             switch.hold(window=self.window_open, phase="reasserted")
             # One that the leader does not list as alive yet is looked at again.
             self.world.returned -= set(self.world.seen_settings())
@@ -354,8 +371,14 @@ class Executor:
             )
 
     def _take_workloads(self, resource: dict[str, object]) -> None:
+        known = self.world.handover.workloads
         found = {c: workload_of(resource, None, c) for c in COMPONENTS}
-        workloads = {c: w for c, w in found.items() if w is not None}
+        # Replicas that the resource leaves to an autoscaler were read from the StatefulSet, and stay as they were.
+        workloads = {
+            c: replace(w, replicas=known[c].replicas) if c in known and not gives_replicas(resource, c) else w
+            for c, w in found.items()
+            if w is not None
+        }
         self.world.handover = replace(self.world.handover, workloads=workloads)
 
     @property
@@ -515,7 +538,7 @@ class Executor:
             phase="restoring" if owed else "done",
             outcome=outcome,
             reason=self._final_reason(handover.reason or record.reason),
-            remedy=handover.remedy or record.remedy,
+            remedy=self.plan.remedy or handover.remedy or record.remedy,
             finished_at=self.clock.stamp(),
             after=pod_states(self.world.snapshot()),
         )
@@ -523,12 +546,14 @@ class Executor:
         self.ledger.event("run", f"ended: {outcome}", notes=notes)
         self.ledger.write()
         self.ledger.release()
-        self.ledger.handover = replace(self.ledger.handover, outcome=outcome, reason=record.reason)
+        self.ledger.handover = replace(
+            self.ledger.handover, outcome=outcome, reason=record.reason, remedy=record.remedy
+        )
 
     def _final_reason(self, reason: str) -> str:
         if not self.plan.freeze:
             return reason
-        return f"{reason}; nothing was rolled back, because {self.plan.freeze}"
+        return f"{reason}; nothing was rolled back, because {self.plan.freeze}" if reason else self.plan.freeze
 
     def _outcome(self, record: Record) -> Outcome:
         if self.plan.direction == "release":
@@ -545,6 +570,8 @@ class Executor:
         """The first list of the watch."""
         end = self.clock.ticks() + self.spec.gates.pod_deadline_seconds
         while self.world.pods_error and self.clock.ticks() < end:
+            if self.ledger.handover.holder:
+                self.ledger.renew()
             self.world.next_change(min(5.0, max(0.0, end - self.clock.ticks())))
         if self.world.pods_error:
             raise StepFailed(f"pods cannot be seen: {self.world.pods_error}", remedy="is the API server reachable?")

@@ -90,8 +90,14 @@ def read_cluster(client: KubeClient, namespace: str, name: str) -> ClusterObject
 
 def _scaled_elsewhere(resource: Object) -> bool:
     """Whether a component gives no replicas, as CNs that an autoscaler scales."""
-    specs = [(resource.get("spec") or {}).get(_SPECS[component]) for component in COMPONENTS]
-    return any(spec and spec.get("replicas") is None for spec in specs)
+    specs = resource.get("spec") or {}
+    return any(specs.get(_SPECS[c]) and not gives_replicas(resource, c) for c in COMPONENTS)
+
+
+def gives_replicas(resource: Object, component: Component) -> bool:
+    """Whether the custom resource itself says how many replicas the component has."""
+    spec = (resource.get("spec") or {}).get(_SPECS[component]) or {}
+    return spec.get("replicas") is not None
 
 
 def _statefulsets(client: KubeClient, namespace: str, name: str) -> dict[Component, dict[str, Any]]:

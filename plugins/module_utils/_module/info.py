@@ -58,6 +58,9 @@ def run(call: Call) -> Result:
         handover = handover.continuing(earlier)
     store = RecordStore(target.client, target.namespace, target_name(target.cluster), LABELS)
     record, version = store.load()
+    if record is None:
+        # Somebody deleted it while the run went on: the run still knows what it has to put back.
+        record = handover.record
     held = lease.read(target.client, target.namespace, target_name(target.cluster))
     with target.frontends(handover) as frontends:
         if call.params["purpose"] == "upgrade":

@@ -14,6 +14,7 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.errors impo
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks import describe
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.plan import (
     Plan,
+    plan_frozen,
     plan_release,
     plan_restore,
     plan_rollback,
@@ -32,6 +33,8 @@ def run(call: Call) -> Result:
     snapshot = from_plain(Snapshot, params["snapshot"], "snapshot")
     record = load(params["record"], cluster=snapshot.cluster) if params["record"] else None
     plan = make(call, snapshot, record)
+    if plan.refusals and params["direction"] == "rest" and record is not None:
+        plan = plan_frozen(snapshot, record, plan.refusals)
     if plan.refusals:
         return _refused(plan)
     _check_approval(plan, params["approved_hash"])

@@ -95,7 +95,7 @@ def _stopped(handover: Handover, plan: Plan, step: Step, error: RolloutError) ->
     return replace(
         handover,
         stopped="lost" if lost else "failed",
-        way_back="release" if step.kind == "begin" else "rollback",
+        way_back={"begin": "release", "restore": "restore"}.get(step.kind, "rollback"),
         outcome="failed" if outcome == "failed" else handover.outcome,
         reason=handover.reason or error.reason,
         remedy=handover.remedy or error.remedy,

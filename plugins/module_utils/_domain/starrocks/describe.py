@@ -31,7 +31,7 @@ def tag_of(image: str) -> str:
 def plan_lines(plan: Plan) -> list[str]:
     """The plan as a person reads it before it begins."""
     if plan.freeze:
-        return [f"Frozen, nothing is rolled back: {plan.freeze}.", *_step_lines(plan)]
+        return [f"Frozen, no pod is changed any more: {plan.freeze}.", *_step_lines(plan)]
     if not plan.steps:
         return ["Nothing to do: the cluster is as asked, and nothing is owed."]
     moves = ", ".join(

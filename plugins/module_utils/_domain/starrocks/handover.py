@@ -60,6 +60,7 @@ class Handover:
         """This fresh look with the lease and the story of the run that it belongs to."""
         return replace(
             self,
+            record=earlier.record,
             run=earlier.run,
             way_back=earlier.way_back,
             holder=earlier.holder,

@@ -97,6 +97,7 @@ class Plan:
     point_of_no_return: str = ""
     continues: str = ""
     freeze: str = ""
+    remedy: str = ""
 
     def to_plain(self) -> dict[str, object]:
         """Plain JSON values; refusals are left out, because a plan that has any is not carried out."""
@@ -415,6 +416,8 @@ def _foreign_image(snapshot: Snapshot, record: Record) -> str:
 
 def plan_rollback(snapshot: Snapshot, record: Record, spec: UpgradeSpec) -> Plan:
     """The way back: only pods that were touched, FE before BE and CN, then the settings; frozen where it is unsafe."""
+    if record.phase == "done" or record.cluster_uid != snapshot.uid:
+        return plan_release(snapshot)
     freeze = rollback_freeze(record, spec.rollback) or _foreign_image(snapshot, record)
     pods: list[Step] = []
     fronts = None
@@ -468,6 +471,17 @@ def plan_restore(snapshot: Snapshot, record: Record) -> Plan:
         keys=tuple(record.journal.entries),
         baseline=record.baseline,
         continues=record.run,
+    )
+
+
+def plan_frozen(snapshot: Snapshot, record: Record, reasons: tuple[Refused, ...]) -> Plan:
+    """The end of a run whose rest is refused: nothing is broken, so nothing goes back; the settings do."""
+    return replace(
+        plan_restore(snapshot, record),
+        direction="rollback",
+        steps=(_restore("put the settings back, and stop here"),),
+        freeze="; ".join(dict.fromkeys(str(refused) for refused in reasons)),
+        remedy="; ".join(dict.fromkeys(refused.remedy for refused in reasons)),
     )
 
 
