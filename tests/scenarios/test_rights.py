@@ -38,7 +38,7 @@ def without(rules: Iterable[dict[str, Any]], *missing: Right) -> list[dict[str, 
     return left
 
 
-# docs/access.md: deleting pods and watching StatefulSets is for OnDelete and for pods managed in order, jobs for a guard.
+# docs/access.md: deleting pods and watching StatefulSets is for OnDelete and pods managed in order, jobs for a guard.
 SOMETIMES = {("delete", "pods"), ("watch", "statefulsets"), ("create", "jobs"), ("delete", "jobs")}
 ALWAYS = sorted(rights(UPGRADE) - SOMETIMES)
 

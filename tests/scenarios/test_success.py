@@ -151,3 +151,10 @@ def test_a_single_hook_switches_off_just_its_own_setting(hook: str, starrocks: S
     assert touched == {LIMIT if hook == "disable-tablet-clone" else "tablet_sched_disable_balance"}
     assert touched < set(OFF)
     starrocks.assert_settings()
+
+
+def test_no_secret_is_shown_however_much_is_shown(starrocks: StarRocks, product: Driver) -> None:
+    """What the runs of a test print, write or leave in the cluster is searched when it ends; here it is the most."""
+    target = {"images": {"be": "starrocks/be-ubuntu:3.3.2"}}
+    run = product.upgrade(None, "-vvvv", "--diff", target=target).succeeded()
+    assert starrocks.password not in run.stdout

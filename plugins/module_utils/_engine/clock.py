@@ -25,6 +25,10 @@ class Clock:
         """Seconds that never go back, for measuring."""
         return time.monotonic()
 
+    def pause(self, seconds: float) -> None:
+        """Let time pass where there is nothing to watch: the other side is away."""
+        time.sleep(seconds)
+
     def stamp(self) -> str:
         """The moment as RFC 3339 with milliseconds, as reports and records write it."""
         return self.now().strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"

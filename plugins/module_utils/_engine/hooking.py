@@ -30,6 +30,8 @@ from ansible_collections.steady.rollout.plugins.module_utils._engine.world impor
 from ansible_collections.steady.rollout.plugins.module_utils._fe.connect import Session
 
 LONGEST_BACKOFF_SECONDS = 30.0
+# What a record of hooks alone has in the place of a request.
+HOOKS = digest("hooks")
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,20 @@ def backoff(tries: int, first: float) -> float:
 def statement(session: Session, sql: str, timeout: float) -> tuple[bool, list[dict[str, str | None]]]:
     """Carry out one statement; what only reads has changed nothing."""
     rows = session.run(sql, timeout=timeout)
-    return sql.split(None, 1)[0].upper() not in ("SHOW", "DESC", "DESCRIBE", "EXPLAIN", "SELECT"), rows
+    return changes(sql), rows
+
+
+def changes(sql: str) -> bool:
+    """Whether a statement, checked before, does more than read."""
+    words = sql.upper().split()
+    return not (words[0] in ("SHOW", "DESC", "DESCRIBE", "EXPLAIN", "SELECT") or words[:2] == ["ADMIN", "SHOW"])
+
+
+def would_set(hook: Hook, journal: settings.Journal) -> dict[str, str]:
+    """The values a predefined hook brings the FEs to, by key."""
+    if hook.action == "off":
+        return {key: settings.SETTINGS[key].off for key in hook.keys}
+    return {key: journal.entries[key].baseline for key in hook.keys if key in journal.open_keys}
 
 
 @dataclass
@@ -115,7 +130,10 @@ class HookRun:
         journal = settings.open_journal(snapshot, hook.keys, previous)
         if record is None or record.finished or not same:
             record = self._new_record()
-        self.ledger.change(replace(record, journal=journal, phase="restoring"))
+        if journal == record.journal:
+            return {}
+        phase: Phase = "restoring" if record.spec_hash == HOOKS else record.phase
+        self.ledger.change(replace(record, journal=journal, phase=phase))
         self.ledger.event("hook", f"{hook.name}: {hook.purpose}", subject=hook.name)
         self.ledger.write()
         values = {key: journal.entries[key].quiesced for key in hook.keys}
@@ -128,15 +146,18 @@ class HookRun:
         switch = self._switch()
 
         def wanted() -> dict[str, str]:
-            values = settings.restored_values(switch.journal, self.world.seen_settings())
+            values = settings.restored_values(switch.journal, self.world.seen_settings(), self.world.view.leader)
             return {key: value for key, value in values.items() if key in hook.keys}
 
         done = switch.apply(wanted, "restored")
-        closed = settings.settle(switch.journal, self.world.seen_settings(), self.world.unseen_frontends())
+        seen, unseen = self.world.seen_settings(), self.world.unseen_frontends()
+        closed = settings.settle(switch.journal, seen, unseen, self.world.view.leader)
         entries = {**switch.journal.entries, **{k: e for k, e in closed.entries.items() if k in hook.keys}}
         journal = settings.Journal(entries)
-        phase: Phase = "restoring" if journal.open_keys else "done"
-        self.ledger.change(replace(self.ledger.record, journal=journal, phase=phase))
+        record = self.ledger.record
+        ended: Phase = "restoring" if journal.open_keys else "done"
+        phase: Phase = ended if record.spec_hash == HOOKS else record.phase
+        self.ledger.change(replace(record, journal=journal, phase=phase))
         self.ledger.event("hook", f"{hook.name}: {hook.purpose}", subject=hook.name)
         self.ledger.write()
         return done
@@ -148,14 +169,13 @@ class HookRun:
         """A record that stands for no upgrade: its target is what the cluster has."""
         snapshot = self.world.snapshot()
         baseline = baseline_of(snapshot)
-        spec_hash = digest("hooks")
         return Record(
             schema=SCHEMA,
             run=self.ledger.handover.holder,
             cluster=snapshot.cluster,
             cluster_uid=snapshot.uid,
-            plan_hash=plan_hash(spec_hash, snapshot.uid, baseline),
-            spec_hash=spec_hash,
+            plan_hash=plan_hash(HOOKS, snapshot.uid, baseline),
+            spec_hash=HOOKS,
             target=baseline.images,
             baseline=baseline,
             started_at=self.clock.stamp(),

@@ -24,6 +24,7 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.errors impo
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.handover import Handover
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.progress import Event, Record, load
 from ansible_collections.steady.rollout.plugins.module_utils._engine.clock import Clock
+from ansible_collections.steady.rollout.plugins.module_utils._engine.persist import persist
 from ansible_collections.steady.rollout.plugins.module_utils._kube import lease
 from ansible_collections.steady.rollout.plugins.module_utils._kube.client import KubeClient
 from ansible_collections.steady.rollout.plugins.module_utils._kube.paths import path_to
@@ -86,12 +87,15 @@ class Ledger:
     def write(self) -> None:
         """Write the record now; LeaseLost when another run wrote it since."""
         self.renew()
-        try:
-            version = self._store.save(self.record.to_record(), self.handover.record_version)
-        except Conflict as conflict:
-            version = self._settle_conflict(conflict)
+        version = persist(self._save, self._clock)
         self._written = self.record.to_record()
         self.handover = replace(self.handover, record_version=version)
+
+    def _save(self) -> str:
+        try:
+            return self._store.save(self.record.to_record(), self.handover.record_version)
+        except Conflict as conflict:
+            return self._settle_conflict(conflict)
 
     def _settle_conflict(self, conflict: Conflict) -> str:
         """After a conflict: go on only where nothing of ours was overwritten, and the lease is still ours.
@@ -171,7 +175,7 @@ class Ledger:
             raise LeaseLost("this run holds no lease", remedy="start the run again")
         if self._clock.epoch() - handover.lease_renewed < self._seconds * RENEW_AFTER:
             return
-        self._keep(lease.renew(self._client, self._held(), now=self._clock.now))
+        self._keep(persist(lambda: lease.renew(self._client, self._held(), now=self._clock.now), self._clock))
 
     @property
     def renewal_due(self) -> float:

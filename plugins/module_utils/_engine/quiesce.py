@@ -57,7 +57,7 @@ class Switch:
         while True:
             self.world.look(settings=True)
             self.note_restarts()
-            drifts = settings.foreign(self.journal, self.world.seen_settings())
+            drifts = settings.foreign(self.journal, self.world.seen_settings(), self.world.view.leader)
             now = self.clock.ticks()
             end = now + STALE_SECONDS if end is None else end
             if not drifts or now >= end:
@@ -67,7 +67,7 @@ class Switch:
 
     def note_restarts(self) -> None:
         """Journal the values that restarted FEs came back with; written before anything is set again."""
-        journal = settings.note_restarts(self.journal, self.world.seen_settings())
+        journal = settings.note_restarts(self.journal, self.world.seen_settings(), self.world.view.leader)
         if journal == self.journal:
             return
         self.ledger.change(replace(self.ledger.record, journal=journal))
@@ -139,7 +139,7 @@ class Switch:
             return {}
 
         def wanted() -> Mapping[str, str]:
-            conflicts = settings.foreign(self.journal, self.world.seen_settings())
+            conflicts = settings.foreign(self.journal, self.world.seen_settings(), self.world.view.leader)
             if conflicts:
                 raise StepFailed(
                     "somebody changed settings that this run had switched off: " + "; ".join(map(str, conflicts)),
@@ -154,7 +154,11 @@ class Switch:
 
         A value that somebody else set meanwhile is left alone and reported.
         """
-        self.apply(lambda: settings.restored_values(self.journal, self.world.seen_settings()), "restored")
-        journal = settings.settle(self.journal, self.world.seen_settings(), self.world.unseen_frontends())
+        self.apply(
+            lambda: settings.restored_values(self.journal, self.world.seen_settings(), self.world.view.leader),
+            "restored",
+        )
+        seen, unseen = self.world.seen_settings(), self.world.unseen_frontends()
+        journal = settings.settle(self.journal, seen, unseen, self.world.view.leader)
         self.ledger.change(replace(self.ledger.record, journal=journal))
         return [f"{key}: {entry.note}" for key, entry in journal.entries.items() if entry.note]

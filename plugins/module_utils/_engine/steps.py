@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import (
     Conflict,
@@ -37,10 +38,12 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.s
     COMPONENTS,
     Component,
     Pod,
+    Workload,
 )
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.spec import UpgradeSpec
 from ansible_collections.steady.rollout.plugins.module_utils._engine.clock import Clock
 from ansible_collections.steady.rollout.plugins.module_utils._engine.ledger import Ledger
+from ansible_collections.steady.rollout.plugins.module_utils._engine.persist import persist
 from ansible_collections.steady.rollout.plugins.module_utils._engine.quiesce import Switch
 from ansible_collections.steady.rollout.plugins.module_utils._engine.wait import (
     LAST_POLL_SECONDS,
@@ -153,7 +156,11 @@ class Executor:
         job = guard_job(self.spec.guard, self.plan.cluster, self.plan.namespace, run, self.connection)
         name = guard_name(self.plan.cluster, self.ledger.handover.run)
         self.ledger.change(replace(self.ledger.record, guard=name))
-        self.client.create(path_to("batch/v1", "jobs", self.plan.namespace), job)
+        try:
+            persist(lambda: self.client.create(path_to("batch/v1", "jobs", self.plan.namespace), job), self.clock)
+        except Conflict:
+            # The name is this run's own: a lost answer left it there.
+            self.ledger.event("note", f"guard Job {name} was there already", subject=name)
         self.ledger.event("note", f"guard Job {name} started", subject=name)
 
     def _end_guard(self) -> None:
@@ -163,7 +170,7 @@ class Executor:
             return
         try:
             path = path_to("batch/v1", "jobs", self.plan.namespace, name)
-            self.client.delete(path, propagation="Background")
+            persist(lambda: self.client.delete(path, propagation="Background"), self.clock)
         except NotFound:
             self.ledger.event("note", f"guard Job {name} was gone already", subject=name)
 
@@ -199,6 +206,11 @@ class Executor:
             baseline=self.plan.baseline,
             started_at=self.clock.stamp(),
             journal=journal,
+            held=tuple(
+                component
+                for component, workload in self.ledger.handover.workloads.items()
+                if workload.strategy != self.plan.baseline.strategies.get(component)
+            ),
             risks=tuple(vars(risk) for risk in self.plan.risks),
         )
 
@@ -338,37 +350,42 @@ class Executor:
         self.ledger.write()
 
     def _patch_cluster(self, step: Step) -> None:
+        """Let the pod be replaced. A conflict whose cause is our own lost answer leaves nothing to patch."""
         for _attempt in range(3):
-            workload = self.world.handover.workloads[step.component or "be"]
-            patch = step_patch(workload, step, self.world.handover.uid, self.plan.baseline)
+            before = self._workload(step)
+            patch = step_patch(before, step, self.world.handover.uid, self.plan.baseline)
             if not patch:
                 return
             try:
-                answer = self.client.json_patch(self._cluster_path, patch)
+                self._take_workloads(persist(partial(self.client.json_patch, self._cluster_path, patch), self.clock))
+                return
             except Conflict:
-                self._refresh_workloads(step)
-                continue
-            self._take_workloads(answer)
-            return
+                self._look_again(step, before)
         raise StepFailed(
             "the StarRocksCluster changes under this run", remedy="find out who writes it (GitOps?), then run again"
         )
 
-    def _refresh_workloads(self, step: Step) -> None:
-        """After a conflict: go on only when what the plan rests on is still so."""
-        before = self.world.handover
-        answer = self.client.get(self._cluster_path)
-        if (answer.get("metadata") or {}).get("uid") != before.uid:
+    def _workload(self, step: Step) -> Workload:
+        workload = self.world.handover.workloads.get(step.component or "be")
+        if workload is None:
+            raise StepFailed(f"the StarRocksCluster has no {step.component} any more", remedy="look who removed it")
+        return workload
+
+    def _look_again(self, step: Step, before: Workload) -> None:
+        """After a conflict: what the plan rests on is as it was, or the plan is made anew, or the run ends."""
+        answer = persist(lambda: self.client.get(self._cluster_path), self.clock)
+        if (answer.get("metadata") or {}).get("uid") != self.world.handover.uid:
             raise StepFailed("the StarRocksCluster was deleted and made anew", remedy="look what happened to it")
         self._take_workloads(answer)
-        component: Component = step.component or "be"
-        now = self.world.handover.workloads.get(component)
-        images = {self.plan.images_from.get(component), self.plan.images_to.get(component)}
-        if now is None or now.image not in images:
+        now, component = self._workload(step), before.component
+        if now.image not in {self.plan.images_from.get(component), self.plan.images_to.get(component)}:
             raise StepFailed(
-                f"somebody else changed the image of {component} to {now.image if now else 'nothing'}",
+                f"somebody else changed the image of {component} to {now.image}",
                 remedy="decide which image is wanted, then run again",
             )
+        changed = (now.image, now.strategy) != (before.image, before.strategy)
+        if changed and step_patch(now, step, self.world.handover.uid, self.plan.baseline):
+            raise Replan(f"somebody else changed the image or the update strategy of {component}")
 
     def _take_workloads(self, resource: dict[str, object]) -> None:
         known = self.world.handover.workloads
@@ -394,7 +411,7 @@ class Executor:
         self._await_template(step, target)
         try:
             path = path_to("v1", "pods", self.plan.namespace, step.pod)
-            self.client.delete(path, uid=target.old_uid)
+            persist(lambda: self.client.delete(path, uid=target.old_uid), self.clock)
         except (NotFound, Conflict):
             waiter.say(f"{step.pod} was replaced meanwhile")
 
@@ -477,8 +494,10 @@ class Executor:
         self.ledger.write()
         if leader is None:
             raise StepFailed("there is no leader to transfer", remedy="wait for an election, then run again")
-        host = self.world.frontends.host_of(step.pod)
-        self.world.frontends.session(leader).run(transfer_leader(host))
+        row = self.world.snapshot().frontend(step.pod)
+        if row is None:
+            raise StepFailed(f"{step.pod} is not in the leader's list", remedy="wait until it has joined, run again")
+        self.world.frontends.session(leader).run(transfer_leader(row.address))
         self._await_leader(step, wanted=step.pod)
         self._done(step)
         return [f"leader moved from {leader} to {step.pod}"]
@@ -526,7 +545,7 @@ class Executor:
             if kept:
                 notes.append(f"the partition of {component} stays: {kept}")
             if patch:
-                self._take_workloads(self.client.json_patch(self._cluster_path, patch))
+                self._take_workloads(persist(partial(self.client.json_patch, self._cluster_path, patch), self.clock))
         return notes
 
     def _close(self, notes: list[str]) -> None:

@@ -103,7 +103,7 @@ class Waiter:
             refusal, fresh = self._evaluate(first, gates, target(), poll, now)
             if refusal is not None or fresh:
                 passes = passes.after(refusal, now)
-            if refusal is None and (limits is None or passes.enough(limits, now)):
+            if refusal is None and fresh and (limits is None or passes.enough(limits, now)):
                 self.waited[what] = round(self.waited.get(what, 0.0) + now - began, 2)
                 return
             self._fail_on_cause(watch_pod, target(), now)
@@ -188,6 +188,8 @@ class Waiter:
             moments.append(poll.due)
         if limits is not None and passes.count >= limits.consecutive_passes:
             moments.append(passes.first_at + limits.settle_seconds)
+            if poll is not None:
+                poll.due = min(poll.due, passes.first_at + limits.settle_seconds)
         moments += [first + rule for first, rule in self._cause_moments()]
         wait = max(0.0, min(moments) - self.clock.ticks())
         if self.world.next_change(wait) and poll is not None:

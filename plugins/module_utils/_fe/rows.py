@@ -66,6 +66,7 @@ def frontends_of(rows: Sequence[Row]) -> tuple[Frontend, ...]:
             start_time=_optional(row, "StartTime"),
             version=_optional(row, "Version"),
             error=_optional(row, "ErrMsg") or "",
+            address=":".join(filter(None, (_optional(row, "IP"), _optional(row, "EditLogPort")))),
         )
         for row in rows
     )

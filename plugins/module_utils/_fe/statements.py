@@ -21,20 +21,20 @@ SHOW_STATISTIC: Final = "SHOW PROC '/statistic'"
 SHOW_CLUSTER_BALANCE: Final = "SHOW PROC '/cluster_balance'"
 CREATE_IMAGE: Final = "ALTER SYSTEM CREATE IMAGE"
 
-_HOST = re.compile(r"[a-z0-9.-]{1,253}")
+_ADDRESS = re.compile(r"[A-Za-z0-9.:-]{1,253}:[0-9]{1,5}")
 _KEY = re.compile(r"[a-z0-9_]{1,128}")
 # Numbers, booleans and the plain texts that FE settings hold: nothing that could end a quoted text.
 _VALUE = re.compile(r"[A-Za-z0-9_.,:/@*+ -]{0,256}")
 
 
-def transfer_leader(host: str, edit_log_port: int = 9010) -> str:
-    """The statement that hands the lead to a follower, addressed by its host and edit-log port.
+def transfer_leader(address: str) -> str:
+    """The statement that hands the lead to a follower, addressed as SHOW FRONTENDS does: host and edit-log port.
 
     Grammar as in StarRocks issue 71925 and pull request 75592; not every release has it.
     """
-    if not _HOST.fullmatch(host):
-        raise Refused("host", host, "is no host name", remedy="Use the FE's name in the cluster's DNS.")
-    return f"ALTER SYSTEM TRANSFER LEADER TO '{host}:{edit_log_port}'"
+    if not _ADDRESS.fullmatch(address):
+        raise Refused("address", address, "is no host:port", remedy="Use what SHOW FRONTENDS says of the FE.")
+    return f"ALTER SYSTEM TRANSFER LEADER TO '{address}'"
 
 
 def show_settings(pattern: str) -> str:

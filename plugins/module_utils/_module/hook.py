@@ -12,19 +12,24 @@ from uuid import uuid4
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.codec import to_plain
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Refused
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks import settings
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.hooks import PREDEFINED, check_statement
-from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.settings import SETTINGS
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.progress import load
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.settings import SETTINGS, Journal
 from ansible_collections.steady.rollout.plugins.module_utils._engine.hooking import (
     Attempted,
     HookRun,
     Patience,
     attempt,
+    changes,
     statement,
+    would_set,
 )
-from ansible_collections.steady.rollout.plugins.module_utils._engine.ledger import Ledger
+from ansible_collections.steady.rollout.plugins.module_utils._engine.ledger import LABELS, Ledger, target_name
 from ansible_collections.steady.rollout.plugins.module_utils._engine.world import World
 from ansible_collections.steady.rollout.plugins.module_utils._fe.connect import Session
-from ansible_collections.steady.rollout.plugins.module_utils._fe.observe import leader_session
+from ansible_collections.steady.rollout.plugins.module_utils._fe.observe import leader_session, observe
+from ansible_collections.steady.rollout.plugins.module_utils._kube.record import RecordStore
 from ansible_collections.steady.rollout.plugins.module_utils._module.call import (
     CONNECTION,
     TARGET,
@@ -42,11 +47,29 @@ def run(call: Call) -> Result:
     """Check everything first, then run in order; a critical hook that fails ends the list."""
     names, statements = _checked(call)
     target = Target.of(call)
+    _patience(call)
     if call.check_mode:
-        planned = [f"would run {what}" for what in (*names, *statements)]
-        return {"changed": bool(planned), "results": [], "rollout": {"type": "info", "lines": planned}}
+        return _planned(target, names, statements)
     results = _predefined(call, target, names) if names else _statements(call, target, statements)
     return _result(call, results, len(names) + len(statements))
+
+
+def _planned(target: Target, names: list[str], statements: list[str]) -> Result:
+    """What would be run, and whether that would change anything: seen, not guessed."""
+    lines = [f"would run {sql}" for sql in statements]
+    changed = any(changes(sql) for sql in statements)
+    if names:
+        objects, handover = target.read()
+        record, _version = RecordStore(target.client, target.namespace, target_name(target.cluster), LABELS).load()
+        journal = load(record, cluster=target.cluster).journal if record else Journal()
+        pods = sorted(pod.name for pod in objects.pods if pod.component == "fe" and pod.ready)
+        with target.frontends(handover) as frontends:
+            seen = observe(frontends, pods, keys=tuple(SETTINGS), workers=False, compute_nodes=False, tablets=False)
+        for name in names:
+            missing = settings.to_set(would_set(PREDEFINED[name], journal), seen.settings)
+            changed = changed or bool(missing)
+            lines.append(f"would run {name}: {', '.join(f'{k} = {v}' for k, v in missing.items()) or 'nothing to set'}")
+    return {"changed": changed, "results": [], "rollout": {"type": "info", "lines": lines}}
 
 
 def _checked(call: Call) -> tuple[list[str], list[str]]:

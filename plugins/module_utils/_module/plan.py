@@ -104,9 +104,9 @@ def _refused(plan: Plan) -> Result:
 
 
 def _check_approval(plan: Plan, approved: str) -> None:
-    if approved and plan.steps and approved not in (plan.hash, plan.hash[:19]):
+    if approved and plan.steps and approved not in (plan.approval, plan.approval[:19]):
         remedy = "look at the new plan, and approve its hash"
-        raise Refused("approved_hash", approved, f"the plan has become {plan.hash}", remedy=remedy)
+        raise Refused("approved_hash", approved, f"the plan has become {plan.approval}", remedy=remedy)
 
 
 def _diff(plan: Plan, record: Record | None) -> list[Result]:

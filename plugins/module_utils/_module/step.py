@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import os
+import traceback
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
@@ -19,6 +21,7 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.s
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.spec import UpgradeSpec
 from ansible_collections.steady.rollout.plugins.module_utils._engine.ledger import Ledger
 from ansible_collections.steady.rollout.plugins.module_utils._engine.steps import Executor, Replan, failed
+from ansible_collections.steady.rollout.plugins.module_utils._engine.wait import StepFailed
 from ansible_collections.steady.rollout.plugins.module_utils._engine.world import World
 from ansible_collections.steady.rollout.plugins.module_utils._fe.options import shareable
 from ansible_collections.steady.rollout.plugins.module_utils._module.call import (
@@ -32,6 +35,8 @@ from ansible_collections.steady.rollout.plugins.module_utils._module.call import
 from ansible_collections.steady.rollout.plugins.module_utils._module.plan import spec_of
 from ansible_collections.steady.rollout.plugins.module_utils._module.target import Target
 
+# A cluster that changes more often than this within one run is not one to upgrade now.
+MOST_REPLANS = 5
 # Plans whose last step is carried out even when an earlier one of them failed: what is off has to come back.
 _ENDS = ("rollback", "restore", "release")
 
@@ -77,19 +82,32 @@ def _attempt(executor: Executor, step: Step) -> tuple[str, list[str], RolloutErr
     try:
         return "done", executor.run(step), None
     except Replan as replan:
-        return "replan", [], replan
+        if step.kind != "rollback-pod" and executor.ledger.handover.replans < MOST_REPLANS:
+            return "replan", [], replan
+        return "failed", [], _recorded(executor, step, StepFailed(replan.reason, remedy="find out who changes it"))
     except RolloutError as error:
-        try:
-            failed(executor, step, error)
-        except RolloutError as second:
-            remedy = f"{error.remedy}; the failure could not be recorded: {second.reason}"
-            error = type(second)(error.reason, remedy=remedy) if isinstance(second, LeaseLost) else error
-        return "failed", [], error
+        return "failed", [], _recorded(executor, step, error)
+    except Exception as error:  # noqa: BLE001 - a mistake of ours must not leave the settings off: the way back runs
+        frames = traceback.extract_tb(error.__traceback__)
+        where = f"{os.path.basename(frames[-1].filename)}:{frames[-1].lineno}"
+        reason = f"internal error in step {step.id}: {type(error).__name__}: {error} ({where})"
+        return "failed", [], _recorded(executor, step, StepFailed(reason, remedy="report it with this line"))
+
+
+def _recorded(executor: Executor, step: Step, error: RolloutError) -> RolloutError:
+    """The error, written down as far as that is possible; when the lease is lost, that is what ends the run."""
+    try:
+        failed(executor, step, error)
+    except LeaseLost as lost:
+        return LeaseLost(error.reason, remedy=f"{error.remedy}; {lost.reason}")
+    except RolloutError as second:
+        return StepFailed(error.reason, remedy=f"{error.remedy}; it could not be recorded: {second.reason}")
+    return error
 
 
 def _stopped(handover: Handover, plan: Plan, step: Step, error: RolloutError) -> Handover:
     if isinstance(error, Replan):
-        return replace(handover, stopped="replan")
+        return replace(handover, stopped="replan", replans=handover.replans + 1)
     lost = isinstance(error, LeaseLost)
     outcome = "failed" if plan.direction in _ENDS or lost else handover.outcome
     return replace(

@@ -181,6 +181,7 @@ class Killed:
     client: str
     left_off: bool
     next_run: float
+    status: int
     kept: bool
 
 
@@ -203,7 +204,7 @@ def _kill(bench: Bench, lab: Lab, client: Client) -> Killed:
     again: Callable[[Job], tuple[list[str], dict[str, str]]] = clients.restore if client.ours else client.start
     name = f"kill-{client.key}-next"
     usage = _ended(Measured(*again(job), bench.folder / f"{name}.log"), LONGEST_UPGRADE_SECONDS, name)
-    result = Killed(client.key, left_off, usage.wall, site.settings_kept())
+    result = Killed(client.key, left_off, usage.wall, usage.status, site.settings_kept())
     bench.say(
         f"kill -9, {client.title}: next run took {usage.wall:.1f} s, settings"
         f" {'as before' if result.kept else 'not as before'}"

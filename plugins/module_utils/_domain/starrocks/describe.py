@@ -42,7 +42,8 @@ def plan_lines(plan: Plan) -> list[str]:
     head = f"Plan ({plan.direction}): {moves or 'restore only'}; {len(plan.steps)} steps, {minutes(plan)}"
     lines = [head + (f"; continues run {plan.continues}" if plan.continues else ""), *_step_lines(plan)]
     lines += [f"risk {risk.level}: {risk.text}" for risk in plan.risks]
-    lines.append(f"plan {plan.hash[:19]}")
+    if plan.approval:
+        lines.append(f"plan {plan.approval[:19]}")
     return lines
 
 

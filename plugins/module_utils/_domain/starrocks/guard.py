@@ -64,7 +64,7 @@ def guard_job(
         "-e",
         "starrocks_restore_report_dir=",
         "-e",
-        json.dumps({"connection": dict(connection)}, sort_keys=True),
+        json.dumps({"starrocks_access": dict(connection)}, sort_keys=True),
     ]
     labels = {"rollout.steady.dev/guard": "starrocks", "rollout.steady.dev/cluster": cluster}
     container = {

@@ -51,6 +51,7 @@ class Handover:
     lease_renewed: float = 0.0
     acted: bool = False
     stopped: str = ""
+    replans: int = 0
     way_back: str = "rollback"
     outcome: Outcome = ""
     reason: str = ""
@@ -62,6 +63,7 @@ class Handover:
             self,
             record=earlier.record,
             run=earlier.run,
+            replans=earlier.replans,
             way_back=earlier.way_back,
             holder=earlier.holder,
             lease_version=earlier.lease_version,

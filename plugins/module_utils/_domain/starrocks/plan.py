@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
-from ansible_collections.steady.rollout.plugins.module_utils._domain.codec import to_plain
+from ansible_collections.steady.rollout.plugins.module_utils._domain.codec import digest, to_plain
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Refused
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks import hooks, leader, path, settings
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.preflight import (
@@ -87,6 +87,7 @@ class Plan:
     namespace: str
     direction: Direction
     hash: str
+    approval: str
     images_from: dict[Component, str]
     images_to: dict[Component, str]
     steps: tuple[Step, ...]
@@ -139,8 +140,8 @@ def plan_upgrade(
     steps: tuple[Step, ...] = ()
     if any(not step.done for step in pods) or (pods and owed):
         steps = (_begin(spec), *pods, _restore("restore the settings, release the lease"))
-    elif owed:
-        steps = (_restore("finish what an earlier run left open"),)
+    elif owed and record is not None:
+        return plan_restore(snapshot, record)
     risks = _risks(snapshot, spec, baseline, target, fronts, free_keys(spec, record, snapshot.uid))
     if lease_holder and not under_way:
         text = f"{lease_holder}; this run first watches whether that one is alive, and is refused when it is"
@@ -150,6 +151,7 @@ def plan_upgrade(
         namespace=snapshot.namespace,
         direction=direction,
         hash=plan_hash(spec.hash, snapshot.uid, baseline),
+        approval=_approval(snapshot, spec, baseline, steps),
         images_from=baseline.images,
         images_to=target,
         steps=steps,
@@ -168,6 +170,11 @@ def plan_upgrade(
         point_of_no_return=next((s.id for s in steps if s.component == "fe" and s.kind == "upgrade-pod"), ""),
         continues=own.run if own else "",
     )
+
+
+def _approval(snapshot: Snapshot, spec: UpgradeSpec, baseline: Baseline, steps: tuple[Step, ...]) -> str:
+    """What a person approves: the whole request, and every step in its order."""
+    return digest([to_plain(spec), plan_hash(spec.hash, snapshot.uid, baseline), [[s.id, s.means] for s in steps]])
 
 
 def continued(record: Record | None, spec: UpgradeSpec, uid: str) -> Record | None:
@@ -421,7 +428,10 @@ def plan_rollback(snapshot: Snapshot, record: Record, spec: UpgradeSpec) -> Plan
     freeze = rollback_freeze(record, spec.rollback) or _foreign_image(snapshot, record)
     pods: list[Step] = []
     fronts = None
-    for component in () if freeze else DOWNGRADE_ORDER:
+    order_back = (
+        UPGRADE_ORDER if direction_of(record.baseline.images, record.target) == "downgrade" else DOWNGRADE_ORDER
+    )
+    for component in () if freeze else order_back:
         image = record.baseline.images.get(component)
         if image is None:
             continue
@@ -444,6 +454,7 @@ def plan_rollback(snapshot: Snapshot, record: Record, spec: UpgradeSpec) -> Plan
         namespace=snapshot.namespace,
         direction="rollback",
         hash=record.plan_hash,
+        approval="",
         images_from=record.target,
         images_to=record.baseline.images,
         steps=(*pods, _restore("restore the settings, release the lease")),
@@ -464,6 +475,7 @@ def plan_restore(snapshot: Snapshot, record: Record) -> Plan:
         namespace=snapshot.namespace,
         direction="restore",
         hash=record.plan_hash,
+        approval="",
         images_from=record.baseline.images,
         images_to=record.target,
         steps=(_restore("finish what an earlier run left open"),),
@@ -493,6 +505,7 @@ def plan_release(snapshot: Snapshot) -> Plan:
         namespace=snapshot.namespace,
         direction="release",
         hash="",
+        approval="",
         images_from=images,
         images_to=images,
         steps=(_restore("put back what was switched off, release the lease"),),

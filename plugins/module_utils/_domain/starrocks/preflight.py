@@ -68,8 +68,8 @@ def refusals(
 
 def _gate_refused(refusal: Refusal) -> Refused:
     remedy = {
-        "cluster_healthy": "repair it first, or override the gate cluster_healthy with a reason and an end "
-        "(for instance to repair it with a good image)",
+        "cluster_healthy": "repair it first, or override the gates cluster_healthy and others_up with a reason and an "
+        "end (for instance to repair it with a good image)",
         "unfinished_run": "continue that run with its own target, or override the gate unfinished_run",
     }[refusal.gate]
     return Refused(refusal.gate, refusal.subject, refusal.text, remedy=remedy)
@@ -146,7 +146,7 @@ def strategy_is_ours(workload: Workload, record: Record | None, uid: str) -> boo
     component, strategy = workload.component, workload.strategy
     if component not in record.baseline.strategies or strategy == record.baseline.strategies[component]:
         return False
-    if not any(record.component_of(pod) == component for pod in record.touched):
+    if component not in record.held and not any(record.component_of(pod) == component for pod in record.touched):
         return False
     rolling = (strategy or {}).get("rollingUpdate")
     held = (
@@ -162,7 +162,8 @@ def _strategy_refusals(workload: Workload) -> list[Refused]:
         return [Refused(field, workload.strategy_type, problem, remedy="set RollingUpdate before the upgrade")]
     if workload.partition:
         problem = "somebody holds a partition already"
-        return [Refused(f"{field}.rollingUpdate.partition", workload.partition, problem, remedy="set it to 0 first")]
+        remedy = "continue the run that set it; a partition of your own set to 0 first, which rolls the pods below it"
+        return [Refused(f"{field}.rollingUpdate.partition", workload.partition, problem, remedy=remedy)]
     return []
 
 

@@ -100,7 +100,10 @@ class GateRecord:
 
 @dataclass(frozen=True)
 class Record:
-    """The record of the latest run on one cluster."""
+    """The record of the latest run on one cluster.
+
+    `held` names components whose update strategy was an earlier run's, not the person's, when this run began.
+    """
 
     schema: int
     run: str
@@ -120,6 +123,7 @@ class Record:
     guard: str = ""
     journal: Journal = field(default_factory=Journal)
     touched: tuple[str, ...] = ()
+    held: tuple[Component, ...] = ()
     steps: dict[str, StepRecord] = field(default_factory=dict)
     events: tuple[Event, ...] = ()
     gates: tuple[GateRecord, ...] = ()

@@ -53,7 +53,9 @@ class Setting:
         text = value.strip().lower()
         pattern = r"-?\d{1,12}" if self.kind == "int" else r"true|false"
         if not re.fullmatch(pattern, text):
-            raise Refused(f"settings.{self.key}", value, f"not a {self.kind}", remedy=f"give a {self.kind} value")
+            raise Refused(
+                f"settings.{self.key}", value, f"not of type {self.kind}", remedy=f"give a value of type {self.kind}"
+            )
         return str(int(text)) if self.kind == "int" else text
 
 
@@ -130,9 +132,22 @@ class Journal:
         for key, entry in self.entries.items():
             if key not in SETTINGS or entry.key != key:
                 raise Refused("record.journal", key, "not a setting of the allow-list", remedy="restore it by hand")
-            rule = SETTINGS[key]
-            entries[key] = replace(entry, baseline=rule.normal(entry.baseline), quiesced=rule.normal(entry.quiesced))
+            entries[key] = replace(
+                entry,
+                baseline=_journaled(key, "baseline", entry.baseline),
+                quiesced=_journaled(key, "quiesced", entry.quiesced),
+            )
         return replace(self, entries=entries)
+
+
+def _journaled(key: str, field_: str, value: str) -> str:
+    try:
+        return SETTINGS[key].normal(value)
+    except Refused as refused:
+        remedy = "somebody edited the record: restore by hand, then delete the ConfigMap"
+        raise Refused(
+            f"record.journal.entries.{key}.{field_}", value, "not a value we write", remedy=remedy
+        ) from refused
 
 
 @dataclass(frozen=True)
@@ -196,15 +211,27 @@ def open_journal(snapshot: Snapshot, keys: tuple[str, ...], previous: Journal) -
     return Journal(entries)
 
 
-def note_restarts(journal: Journal, seen: Mapping[str, FrontendSettings]) -> Journal:
-    """Add the value that each FE came back with after a restart; unchanged when no FE restarted."""
+def note_restarts(journal: Journal, seen: Mapping[str, FrontendSettings], leader: str | None = None) -> Journal:
+    """Add the value that each FE came back with after a restart; unchanged when no FE restarted.
+
+    ADMIN SET reaches every live FE through the leader, so an unknown value that a follower alone has came with a
+    restart too, one that the leader's list does not show yet.
+    """
     entries = {}
     for key, entry in journal.entries.items():
         known = {(s.frontend, s.start_time) for s in entry.sightings}
         fresh = tuple(
             Sighting(pod, view.start_time, SETTINGS[key].reading(view.values[key]))
             for pod, view in sorted(seen.items())
-            if (pod, view.start_time) not in known and key in view.values
+            if key in view.values
+            and (
+                (pod, view.start_time) not in known
+                or (
+                    leader in seen
+                    and pod != leader
+                    and SETTINGS[key].reading(view.values[key]) not in entry.known(pod, view.start_time)
+                )
+            )
         )
         entries[key] = replace(entry, sightings=entry.sightings + fresh)
     return replace(journal, entries=entries)
@@ -220,8 +247,11 @@ def default_changes(journal: Journal) -> list[Drift]:
     return found
 
 
-def foreign(journal: Journal, seen: Mapping[str, FrontendSettings]) -> list[Drift]:
-    """Values that somebody else must have set while we worked; they are never overwritten."""
+def foreign(journal: Journal, seen: Mapping[str, FrontendSettings], leader: str | None = None) -> list[Drift]:
+    """Values that somebody else must have set while we worked; they are never overwritten.
+
+    With a leader among those seen, only what the leader has counts: nobody sets a value on a follower alone.
+    """
     found = []
     for key in journal.open_keys:
         entry = journal.entries[key]
@@ -230,7 +260,7 @@ def foreign(journal: Journal, seen: Mapping[str, FrontendSettings]) -> list[Drif
             for pod, view in seen.items()
             if key in view.values and SETTINGS[key].reading(view.values[key]) not in entry.known(pod, view.start_time)
         }
-        if values:
+        if values and (leader not in seen or leader in values):
             found.append(Drift(key, entry.baseline, values))
     return found
 
@@ -243,9 +273,11 @@ def wanted(journal: Journal, *, window: bool) -> dict[str, str]:
     return values
 
 
-def restored_values(journal: Journal, seen: Mapping[str, FrontendSettings]) -> dict[str, str]:
+def restored_values(
+    journal: Journal, seen: Mapping[str, FrontendSettings], leader: str | None = None
+) -> dict[str, str]:
     """The values to go back to, without those that somebody else changed meanwhile."""
-    conflicts = {drift.key for drift in foreign(journal, seen)}
+    conflicts = {drift.key for drift in foreign(journal, seen, leader)}
     return {key: journal.entries[key].baseline for key in journal.open_keys if key not in conflicts}
 
 
@@ -258,12 +290,14 @@ def to_set(values: Mapping[str, str], seen: Mapping[str, FrontendSettings]) -> d
     }
 
 
-def settle(journal: Journal, seen: Mapping[str, FrontendSettings], unseen: tuple[str, ...]) -> Journal:
+def settle(
+    journal: Journal, seen: Mapping[str, FrontendSettings], unseen: tuple[str, ...], leader: str | None = None
+) -> Journal:
     """The journal after a restore was read back: each entry is restored, unchanged, in conflict or still open.
 
     `unseen` names FEs that are alive but could not be read: with one of them nothing counts as restored.
     """
-    conflicts = {drift.key: drift for drift in foreign(journal, seen)}
+    conflicts = {drift.key: drift for drift in foreign(journal, seen, leader)}
     entries = dict(journal.entries)
     for key in journal.open_keys:
         final = {pod: SETTINGS[key].reading(view.values[key]) for pod, view in seen.items() if key in view.values}

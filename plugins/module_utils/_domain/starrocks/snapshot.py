@@ -65,7 +65,10 @@ class Workload:
 
 @dataclass(frozen=True)
 class Frontend:
-    """A row of SHOW FRONTENDS. `pod` is the first label of the FQDN in the IP column."""
+    """A row of SHOW FRONTENDS. `pod` is the first label of the FQDN in the IP column.
+
+    `address` is that column and the edit-log port, which is how statements name an FE.
+    """
 
     pod: str
     role: str
@@ -75,6 +78,7 @@ class Frontend:
     start_time: str | None
     version: str | None
     error: str = ""
+    address: str = ""
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ def test_it_restores_that_cluster_and_ends_by_itself() -> None:
     assert container["image"] == "ee:1"
     assert container["command"][:2] == ["ansible-playbook", "steady.rollout.starrocks_restore"]
     assert "cluster=starrocks/prod" in container["command"]
-    assert json.loads(container["command"][-1]) == {"connection": {"user": "ops"}}
+    assert json.loads(container["command"][-1]) == {"starrocks_access": {"user": "ops"}}
 
 
 def test_it_fits_the_restricted_pod_security_standard() -> None:

@@ -54,7 +54,7 @@ def test_a_fresh_look_goes_on_with_the_lease_and_the_story() -> None:
     going_on = FRESH.continuing(USED)
     assert (going_on.holder, going_on.lease_version, going_on.lease_renewed) == ("rollout-1", "8", 12.5)
     assert (going_on.acted, going_on.outcome, going_on.reason, going_on.remedy) == (True, "failed", "why", "what")
-    assert (going_on.record, going_on.stopped) == (None, "")
+    assert (going_on.record, going_on.stopped) == (USED.record, "")
 
 
 @given(

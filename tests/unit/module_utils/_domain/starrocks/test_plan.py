@@ -463,6 +463,10 @@ def test_the_rollback_of_any_prefix_restores_the_start(case: Case, edges: int, a
     if world.record is None or world.record.phase == "done":
         return
     before = {pod.name: pod.uid for pod in world.snapshot.pods}
+    last = world.restarts[-1].pod.split("-")[1] if broken and world.restarts else ""
+    ended = bool(last) and all(
+        pod.image != world.record.baseline.images[pod.component] for pod in world.snapshot.pods if pod.component == last
+    )
     if broken and world.restarts and world.snapshot.leader != world.restarts[-1].pod:
         world.crash_loop(world.restarts[-1].pod, case.before)
     world.restarts.clear()
@@ -486,8 +490,11 @@ def test_the_rollback_of_any_prefix_restores_the_start(case: Case, edges: int, a
     untouched = {pod.name: pod.uid for pod in world.snapshot.pods if pod.name not in world.record.touched}
     assert untouched == {name: uid for name, uid in before.items() if name in untouched}
     order = [restart.pod.split("-")[1] for restart in world.restarts]
-    assert order == sorted(order, key=("fe", "be", "cn").index)
-    assert_one_at_a_time(world)
+    back = ("fe", "be", "cn") if case.before <= case.after else ("be", "cn", "fe")
+    assert order == sorted(order, key=back.index)
+    # A pod that breaks after its component's rollout has ended cannot be mended first: a partition walks from above.
+    if not ended:
+        assert_one_at_a_time(world)
 
 
 def _walk_until(world: Simulation, spec: UpgradeSpec, edges: int) -> None:
