@@ -61,6 +61,9 @@ _QUIET_OPTIONS = frozenset({"display_ok_hosts", "display_skipped_hosts"})
 _OWN_FAILURE_KEYS = frozenset({"rollout", "remedy", "reason"})
 _RAW_RESULT_VERBOSITY = 3
 _STDOUT = 1
+_STEP = "steady.rollout.starrocks_step"
+_STEP_POLL = 0.05
+_POLL_INTERVAL = "DEFAULT_INTERNAL_POLL_INTERVAL"
 
 
 def _rollout(data: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -82,6 +85,7 @@ class CallbackModule(DefaultCallback):
     def __init__(self) -> None:
         super().__init__()
         self._pid = os.getpid()
+        self._poll_interval = getattr(C, _POLL_INTERVAL)
         self._unicode = "utf" in (sys.stdout.encoding or "").lower()
         self._state: dict[str, Any] = {}
         self._begun = False
@@ -254,6 +258,15 @@ class CallbackModule(DefaultCallback):
         super().v2_playbook_on_start(playbook)
         if self._calm and context.CLIARGS.get("check"):
             self._say(console.Line("check mode: nothing is written", "quiet"))
+
+    def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
+        """Show the task as usual; while a step waits for minutes, let the main loop look at its worker less often.
+
+        ansible-core looks every millisecond (internal_poll_interval), which costs a second of CPU in each minute.
+        """
+        interval = _STEP_POLL if task.action == _STEP else self._poll_interval
+        setattr(C, _POLL_INTERVAL, interval)
+        super().v2_playbook_on_task_start(task, is_conditional)
 
     def v2_playbook_on_play_start(self, play: Any) -> None:
         if self._calm:

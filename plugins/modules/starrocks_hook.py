@@ -42,12 +42,10 @@ options:
       - V(restore), V(enable-tablet-clone) and V(enable-balancer) put back what was there.
     type: list
     elements: str
-    default: []
   statements:
     description: SQL statements, one each.
     type: list
     elements: str
-    default: []
   frontend:
     description: FE pod to run O(statements) on; empty means the leader.
     type: str

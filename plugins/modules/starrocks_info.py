@@ -39,6 +39,10 @@ options:
     description: Wait up to so many seconds until no living run holds the lease; 0 looks at once.
     type: float
     default: 0.0
+  lease_seconds:
+    description: How long the lease of the run in O(progress) outlives a runner that died, in seconds.
+    type: int
+    default: 30
   progress:
     description: What an earlier task of the same run returned as C(progress); the lease stays with that run.
     type: str

@@ -130,12 +130,11 @@ class HookRun:
         journal = settings.open_journal(snapshot, hook.keys, previous)
         if record is None or record.finished or not same:
             record = self._new_record()
-        if journal == record.journal:
-            return {}
-        phase: Phase = "restoring" if record.spec_hash == HOOKS else record.phase
-        self.ledger.change(replace(record, journal=journal, phase=phase))
-        self.ledger.event("hook", f"{hook.name}: {hook.purpose}", subject=hook.name)
-        self.ledger.write()
+        if journal != record.journal:
+            phase: Phase = "restoring" if record.spec_hash == HOOKS else record.phase
+            self.ledger.change(replace(record, journal=journal, phase=phase))
+            self.ledger.event("hook", f"{hook.name}: {hook.purpose}", subject=hook.name)
+            self.ledger.write()
         values = {key: journal.entries[key].quiesced for key in hook.keys}
         return self._switch().apply(lambda: values, "quiesced")
 

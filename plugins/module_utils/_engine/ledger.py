@@ -14,6 +14,7 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 
+from ansible_collections.steady.rollout.plugins.module_utils._domain.codec import digest
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import (
     Conflict,
     LeaseLost,
@@ -52,7 +53,6 @@ class Ledger:
         self._store = RecordStore(client, handover.namespace, target_name(handover.cluster), LABELS)
         self._parent = os.getppid()
         self._record = load(handover.record, cluster=handover.cluster) if handover.record else None
-        self._written = handover.record
 
     @property
     def record(self) -> Record:
@@ -70,8 +70,8 @@ class Ledger:
         """Read the record from the cluster."""
         data, version = self._store.load()
         self._record = load(data, cluster=self.handover.cluster) if data else None
-        self._written = data
-        self.handover = replace(self.handover, record_version=version)
+        written = digest(data) if data else ""
+        self.handover = replace(self.handover, record_version=version, record_digest=written)
         return self._record
 
     def change(self, record: Record) -> None:
@@ -88,8 +88,8 @@ class Ledger:
         """Write the record now; LeaseLost when another run wrote it since."""
         self.renew()
         version = persist(self._save, self._clock)
-        self._written = self.record.to_record()
-        self.handover = replace(self.handover, record_version=version)
+        written = digest(self.record.to_record())
+        self.handover = replace(self.handover, record_version=version, record_digest=written)
 
     def _save(self) -> str:
         try:
@@ -106,11 +106,11 @@ class Ledger:
         data, version = self._store.load()
         if data == self.record.to_record() and version is not None:
             return version
-        if data is not None and data != self._written:
+        if data is not None and digest(data) != self.handover.record_digest:
             raise LeaseLost(
                 "another run wrote the record of this cluster", remedy="this run has stopped; look at the other one"
             ) from conflict
-        self._keep(lease.renew(self._client, self._held(), now=self._clock.now))
+        self.confirm()
         return self._store.save(self.record.to_record(), version)
 
     def take_lease(self, holder: str, say: Callable[[str], None]) -> None:
@@ -176,6 +176,20 @@ class Ledger:
         if self._clock.epoch() - handover.lease_renewed < self._seconds * RENEW_AFTER:
             return
         self._keep(persist(lambda: lease.renew(self._client, self._held(), now=self._clock.now), self._clock))
+
+    def confirm(self) -> None:
+        """Renew the lease now, once; LeaseLost when it is no longer ours."""
+        self._keep(lease.renew(self._client, self._held(), now=self._clock.now))
+
+    def secure(self, seconds: float) -> float:
+        """Renew where the lease would not outlast `seconds`; returns how many it lasts at least, less a second."""
+        if self._remaining < seconds + 1:
+            self.confirm()
+        return max(1.0, self._remaining - 1)
+
+    @property
+    def _remaining(self) -> float:
+        return self._seconds - (self._clock.epoch() - self.handover.lease_renewed)
 
     @property
     def renewal_due(self) -> float:

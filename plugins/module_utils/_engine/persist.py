@@ -19,15 +19,21 @@ from ansible_collections.steady.rollout.plugins.module_utils._engine.clock impor
 Result = TypeVar("Result")
 # Longer than an API server or its load balancer takes to come back from a restart.
 PATIENCE_SECONDS = 300.0
+FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 5.0
 
 
-def persist(write: Callable[[], Result], clock: Clock) -> Result:
-    """Do `write`, again with growing pauses while the API server cannot be reached; Unreachable when it stays away."""
+def persist(write: Callable[[], Result], clock: Clock, *, still_ours: Callable[[], None] = lambda: None) -> Result:
+    """Do `write`, again with growing pauses while the API server cannot be reached; Unreachable when it stays away.
+
+    `still_ours` is asked before each repetition: while we were cut off another run may have taken over.
+    """
     end = clock.ticks() + PATIENCE_SECONDS
-    pause = 0.2
+    pause = FIRST_PAUSE_SECONDS
     while True:
         try:
+            if pause > FIRST_PAUSE_SECONDS:
+                still_ours()
             return write()
         except Unreachable:
             if clock.ticks() + pause >= end:

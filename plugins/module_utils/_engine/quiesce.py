@@ -75,14 +75,16 @@ class Switch:
             self.ledger.event("note", f"after a restart {drift}", step=self.step, subject=drift.key)
         self.ledger.write()
 
-    def apply(self, wanted: Callable[[], Mapping[str, str]], phase: str) -> dict[str, str]:
+    def apply(
+        self, wanted: Callable[[], Mapping[str, str]], phase: str, *, deadline: float = SET_DEADLINE_SECONDS
+    ) -> dict[str, str]:
         """Bring every alive FE to what `wanted` says and read it back; returns what had to be set.
 
         `wanted` is asked after each look, because it depends on what is seen. Tries again while a leader is elected;
         StepFailed when some FE still differs at the deadline.
         """
         done: dict[str, str] = {}
-        end = self.clock.ticks() + SET_DEADLINE_SECONDS
+        end = self.clock.ticks() + deadline
         problem = "no FE could be asked"
         values: Mapping[str, str] = {}
         pause = 0.0
@@ -119,8 +121,11 @@ class Switch:
             return "no leader"
         try:
             for key, value in missing.items():
-                self.ledger.renew()
-                set_setting(self.world.frontends.session(leader), key, value)
+                # No answer may come after the lease has run out: another run could have taken over by then.
+                limit = self.world.frontends.read_timeout
+                set_setting(
+                    self.world.frontends.session(leader), key, value, timeout=min(limit, self.ledger.secure(limit))
+                )
                 done[key] = value
                 self.ledger.event("setting", f"{key} = {value}", step=self.step, key=key, value=value, phase=phase)
         except Denied:
@@ -130,7 +135,7 @@ class Switch:
             return error.reason
         return ""
 
-    def hold(self, *, window: bool, phase: str) -> dict[str, str]:
+    def hold(self, *, window: bool, phase: str, deadline: float = SET_DEADLINE_SECONDS) -> dict[str, str]:
         """Bring every FE to what must be in force now: all off, or repair with its old limit in a window.
 
         StepFailed when somebody else has set one of the values meanwhile: theirs is left as it is.
@@ -147,7 +152,7 @@ class Switch:
                 )
             return settings.wanted(self.journal, window=window)
 
-        return self.apply(wanted, phase)
+        return self.apply(wanted, phase, deadline=deadline)
 
     def restore(self) -> list[str]:
         """Put back what is ours to put back, and close the journal; returns sentences about what stays open.

@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import (
     Conflict,
@@ -63,6 +65,8 @@ from ansible_collections.steady.rollout.plugins.module_utils._kube.read import (
 )
 from ansible_collections.steady.rollout.plugins.module_utils._kube.watch import Feed
 
+# On the way back an FE that hangs must not keep the broken version in service.
+BRIEF_DEADLINE_SECONDS = 10.0
 # How long FEs may need to answer again before a restore gives up: an election with its timeouts, several times over.
 LEADER_DEADLINE_SECONDS = 120.0
 
@@ -95,6 +99,10 @@ class Executor:
             "transfer-leader": self._transfer,
             "restore": self._restore,
         }
+        record = self.ledger.present
+        if record is not None and not record.finished and step.kind != "begin" and self.plan.direction != "release":
+            # A run that died is ended by this one: its record is this run's from here on.
+            self.ledger.change(replace(record, run=self.ledger.handover.run))
         self.world.on_leader = lambda before, now: self._note_leader(step, before, now)
         self.world.on_pod = lambda before, after: self._note_pod(step, before, after)
         return actions[step.kind](step)
@@ -155,12 +163,11 @@ class Executor:
         run = self.ledger.handover.run
         job = guard_job(self.spec.guard, self.plan.cluster, self.plan.namespace, run, self.connection)
         name = guard_name(self.plan.cluster, self.ledger.handover.run)
+        self._end_guard()
         self.ledger.change(replace(self.ledger.record, guard=name))
-        try:
-            persist(lambda: self.client.create(path_to("batch/v1", "jobs", self.plan.namespace), job), self.clock)
-        except Conflict:
-            # The name is this run's own: a lost answer left it there.
-            self.ledger.event("note", f"guard Job {name} was there already", subject=name)
+        # The name is this run's own: where it is taken, a lost answer of ours left it there.
+        with contextlib.suppress(Conflict):
+            self._write(partial(self.client.create, path_to("batch/v1", "jobs", self.plan.namespace), job))
         self.ledger.event("note", f"guard Job {name} started", subject=name)
 
     def _end_guard(self) -> None:
@@ -170,7 +177,7 @@ class Executor:
             return
         try:
             path = path_to("batch/v1", "jobs", self.plan.namespace, name)
-            persist(lambda: self.client.delete(path, propagation="Background"), self.clock)
+            self._write(partial(self.client.delete, path, propagation="Background"))
         except NotFound:
             self.ledger.event("note", f"guard Job {name} was gone already", subject=name)
 
@@ -275,7 +282,7 @@ class Executor:
             return
         try:
             if self.world.snapshot().leader is not None:
-                switch.hold(window=False, phase="reasserted")
+                switch.hold(window=False, phase="reasserted", deadline=BRIEF_DEADLINE_SECONDS)
         except StepFailed as error:
             self.ledger.event("note", f"going back all the same: {error.reason}", step=step.id)
 
@@ -357,7 +364,7 @@ class Executor:
             if not patch:
                 return
             try:
-                self._take_workloads(persist(partial(self.client.json_patch, self._cluster_path, patch), self.clock))
+                self._take_workloads(self._write(partial(self.client.json_patch, self._cluster_path, patch)))
                 return
             except Conflict:
                 self._look_again(step, before)
@@ -373,7 +380,7 @@ class Executor:
 
     def _look_again(self, step: Step, before: Workload) -> None:
         """After a conflict: what the plan rests on is as it was, or the plan is made anew, or the run ends."""
-        answer = persist(lambda: self.client.get(self._cluster_path), self.clock)
+        answer = self._write(partial(self.client.get, self._cluster_path))
         if (answer.get("metadata") or {}).get("uid") != self.world.handover.uid:
             raise StepFailed("the StarRocksCluster was deleted and made anew", remedy="look what happened to it")
         self._take_workloads(answer)
@@ -411,7 +418,7 @@ class Executor:
         self._await_template(step, target)
         try:
             path = path_to("v1", "pods", self.plan.namespace, step.pod)
-            persist(lambda: self.client.delete(path, uid=target.old_uid), self.clock)
+            self._write(partial(self.client.delete, path, uid=target.old_uid))
         except (NotFound, Conflict):
             waiter.say(f"{step.pod} was replaced meanwhile")
 
@@ -445,10 +452,14 @@ class Executor:
     def _settle(self, step: Step, waiter: Waiter, switch: Switch, target: Target) -> None:
         """The repair window: repair has its old limit until tablets are as healthy as before, then it is off again.
 
-        A rollback does not wait for tablets between pods: the sooner the old version is back, the sooner they heal.
+        On the way back it is the same, so that no healthy pod goes down beside replicas that have not healed; but not
+        while another pod is down anyway, which the next step mends.
         """
-        if step.kind != "upgrade-pod":
-            return
+        before = gate.POD_UP
+        if step.kind == "rollback-pod":
+            if gate.others_up(self.world.snapshot(), target) is not None:
+                return
+            before = gate.POD_UP[:2]
         window = settings.REPAIR_LIMIT in switch.journal.open_keys
         self.window_open = window
         if window:
@@ -463,7 +474,7 @@ class Executor:
                 poll=Poll(lambda: self._look_settling(switch), LAST_TABLET_POLL_SECONDS),
                 limits=self.spec.gates,
                 watch_pod=step.pod,
-                before=gate.POD_UP,
+                before=before,
             )
         finally:
             self.window_open = False
@@ -524,10 +535,10 @@ class Executor:
             return []
         self._start(step)
         notes = []
+        self._await_pods()
         if self.ledger.record.journal.open_keys:
             self._await_leader(step, settings_too=True)
             notes += self._switch(step).restore()
-        self._await_pods()
         notes += self._restore_strategies()
         if not self.ledger.record.journal.open_keys:
             self._end_guard()
@@ -545,7 +556,7 @@ class Executor:
             if kept:
                 notes.append(f"the partition of {component} stays: {kept}")
             if patch:
-                self._take_workloads(persist(partial(self.client.json_patch, self._cluster_path, patch), self.clock))
+                self._take_workloads(self._write(partial(self.client.json_patch, self._cluster_path, patch)))
         return notes
 
     def _close(self, notes: list[str]) -> None:
@@ -594,6 +605,10 @@ class Executor:
             self.world.next_change(min(5.0, max(0.0, end - self.clock.ticks())))
         if self.world.pods_error:
             raise StepFailed(f"pods cannot be seen: {self.world.pods_error}", remedy="is the API server reachable?")
+
+    def _write(self, request: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """A guarded request, repeated while the API server is away and the lease is still ours."""
+        return persist(request, self.clock, still_ours=self.ledger.confirm)
 
     def _switch(self, step: Step) -> Switch:
         return Switch(self.world, self.ledger, self.clock, step.id, self.say)

@@ -43,20 +43,23 @@ class Poll:
     longest: float
     interval: float = FIRST_POLL_SECONDS
     due: float = 0.0
+    quick_until: float = 0.0
 
     def run_if_due(self, now: float) -> bool:
         """Ask when it is time; True when it was."""
         if now < self.due:
             return False
         self.look()
-        self.interval = min(self.interval * 1.6, self.longest)
+        self.quick_until = self.quick_until or now + QUIET_SECONDS
+        if now >= self.quick_until:
+            self.interval = min(self.interval * 1.6, self.longest)
         self.due = now + self.interval
         return True
 
     def soon(self) -> None:
         """Begin with short intervals again, because something has changed."""
         self.interval = FIRST_POLL_SECONDS
-        self.due = 0.0
+        self.due = self.quick_until = 0.0
 
 
 @dataclass

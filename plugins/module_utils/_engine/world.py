@@ -170,5 +170,7 @@ class World:
         }
 
     def unseen_frontends(self) -> tuple[str, ...]:
-        """Alive FEs whose settings could not be read."""
-        return tuple(row.pod for row in self.view.frontends if row.alive and row.pod not in self.view.settings)
+        """FEs that run and whose settings are not known: the leader may not see one that is cut off from it alone."""
+        seen = self.seen_settings()
+        ready = {pod.name for pod in self.pods.values() if pod.ready and not pod.deleting}
+        return tuple(row.pod for row in self.view.frontends if row.pod not in seen and (row.alive or row.pod in ready))

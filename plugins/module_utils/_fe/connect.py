@@ -136,6 +136,11 @@ class Frontends:
         self._sessions: dict[str, Session] = {}
         self._lock = threading.Lock()
 
+    @property
+    def read_timeout(self) -> float:
+        """Seconds an FE may take for one answer."""
+        return self._options.read_timeout
+
     def session(self, pod: str) -> Session:
         """The session with that pod's FE; raises Unreachable, Denied or Refused."""
         with self._lock:

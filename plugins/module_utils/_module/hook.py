@@ -13,7 +13,11 @@ from uuid import uuid4
 from ansible_collections.steady.rollout.plugins.module_utils._domain.codec import to_plain
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Refused
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks import settings
-from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.hooks import PREDEFINED, check_statement
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.hooks import (
+    PREDEFINED,
+    check_statement,
+    shown,
+)
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.progress import load
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.settings import SETTINGS, Journal
 from ansible_collections.steady.rollout.plugins.module_utils._engine.hooking import (
@@ -56,7 +60,7 @@ def run(call: Call) -> Result:
 
 def _planned(target: Target, names: list[str], statements: list[str]) -> Result:
     """What would be run, and whether that would change anything: seen, not guessed."""
-    lines = [f"would run {sql}" for sql in statements]
+    lines = [f"would run {shown(sql)}" for sql in statements]
     changed = any(changes(sql) for sql in statements)
     if names:
         objects, handover = target.read()
@@ -74,15 +78,17 @@ def _planned(target: Target, names: list[str], statements: list[str]) -> Result:
 
 def _checked(call: Call) -> tuple[list[str], list[str]]:
     """Names that exist and statements that may run; refused before the first one is carried out."""
-    names = [str(name) for name in call.params["names"]]
+    names = [str(name) for name in call.params["names"] or ()]
     for number, name in enumerate(names):
         if name not in PREDEFINED:
             raise Refused(f"names[{number}]", name, "unknown hook", remedy=f"one of: {', '.join(PREDEFINED)}")
     allow = bool(call.params["allow_unsafe"])
     statements = [
         check_statement(str(sql), f"statements[{number}]", allow_unsafe=allow)
-        for number, sql in enumerate(call.params["statements"])
+        for number, sql in enumerate(call.params["statements"] or ())
     ]
+    if not names and not statements:
+        raise Refused("names", None, "nothing to run", remedy="give names of hooks, or statements")
     return names, statements
 
 
@@ -126,7 +132,7 @@ def _statements(call: Call, target: Target, statements: list[str]) -> list[Attem
         def work(sql: str) -> Work:
             return lambda: statement(session(), sql, patience.timeout)
 
-        return _in_order(call, [(sql, work(sql)) for sql in statements], patience)
+        return _in_order(call, [(shown(sql), work(sql)) for sql in statements], patience)
 
 
 def _in_order(call: Call, works: list[tuple[str, Work]], patience: Patience) -> list[Attempted]:
@@ -159,8 +165,8 @@ VERB = Verb(
     {
         **CONNECTION,
         **TARGET,
-        "names": {"type": "list", "elements": "str", "default": []},
-        "statements": {"type": "list", "elements": "str", "default": []},
+        "names": {"type": "list", "elements": "str"},
+        "statements": {"type": "list", "elements": "str"},
         "frontend": {"type": "str", "default": ""},
         "critical": {"type": "bool", "default": True},
         "timeout": {"type": "float", "default": 30.0},

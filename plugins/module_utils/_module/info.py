@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ansible_collections.steady.rollout.plugins.module_utils._domain.codec import to_plain
+from ansible_collections.steady.rollout.plugins.module_utils._domain.codec import digest, to_plain
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Denied, RolloutError
-from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.handover import LeaseSeen, from_text
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.handover import (
+    Handover,
+    LeaseSeen,
+    from_text,
+)
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.settings import SETTINGS
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.snapshot import Snapshot
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.spec import UpgradeSpec
@@ -28,6 +32,7 @@ from ansible_collections.steady.rollout.plugins.module_utils._module.call import
     Call,
     Result,
     Verb,
+    lease_seconds,
 )
 from ansible_collections.steady.rollout.plugins.module_utils._module.plan import spec_of
 from ansible_collections.steady.rollout.plugins.module_utils._module.target import Target
@@ -56,12 +61,14 @@ def run(call: Call) -> Result:
     if call.params["progress"]:
         earlier = from_text(call.params["progress"], cluster=target.cluster, namespace=target.namespace)
         handover = handover.continuing(earlier)
+    # The lease first: where it is free and stays so, nobody writes the record that is read after it.
+    held = _lease(target, handover, call)
     store = RecordStore(target.client, target.namespace, target_name(target.cluster), LABELS)
     record, version = store.load()
+    written = digest(record) if record else handover.record_digest
     if record is None:
         # Somebody deleted it while the run went on: the run still knows what it has to put back.
         record = handover.record
-    held = lease.read(target.client, target.namespace, target_name(target.cluster))
     with target.frontends(handover) as frontends:
         if call.params["purpose"] == "upgrade":
             _reach(frontends, objects)
@@ -83,7 +90,7 @@ def run(call: Call) -> Result:
         },
         "stopped": "",
         "way_back": handover.way_back,
-        "progress": replace(handover, record=record, record_version=version).to_text(),
+        "progress": replace(handover, record=record, record_version=version, record_digest=written).to_text(),
     }
 
 
@@ -116,6 +123,16 @@ def _reach(frontends: Frontends, objects: ClusterObjects) -> None:
                 break
     if failure is not None:
         raise failure
+
+
+def _lease(target: Target, handover: Handover, call: Call) -> lease.State | None:
+    """The lease as it is; a run that looks again in its middle renews its own."""
+    if handover.holder:
+        name, holder = target_name(target.cluster), handover.holder
+        duration = lease_seconds(call.params)
+        held = lease.Held(target.namespace, name, holder, handover.lease_version, duration)
+        lease.renew(target.client, held, now=call.clock.now)
+    return lease.read(target.client, target.namespace, target_name(target.cluster))
 
 
 def _mode(frontends: Frontends, objects: ClusterObjects) -> str:
@@ -172,6 +189,7 @@ VERB = Verb(
         "spec": {"type": "dict"},
         "progress": {"type": "str", "default": ""},
         "wait_for_lease": {"type": "float", "default": 0.0},
+        "lease_seconds": {"type": "int", "default": 30},
     },
     run,
 )

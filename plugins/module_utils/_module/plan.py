@@ -32,9 +32,7 @@ def run(call: Call) -> Result:
     params = call.params
     snapshot = from_plain(Snapshot, params["snapshot"], "snapshot")
     record = load(params["record"], cluster=snapshot.cluster) if params["record"] else None
-    plan = make(call, snapshot, record)
-    if plan.refusals and params["direction"] == "rest" and record is not None:
-        plan = plan_frozen(snapshot, record, plan.refusals)
+    plan = _rest(call, snapshot, record) if params["direction"] == "rest" and record else make(call, snapshot, record)
     if plan.refusals:
         return _refused(plan)
     _check_approval(plan, params["approved_hash"])
@@ -53,6 +51,15 @@ def run(call: Call) -> Result:
             },
         },
     }
+
+
+def _rest(call: Call, snapshot: Snapshot, record: Record) -> Plan:
+    """The rest of a run that is under way. Where it is refused, the run ends here, and puts back what it has to."""
+    try:
+        plan = make(call, snapshot, record)
+    except Refused as refused:
+        return plan_frozen(snapshot, record, (refused,))
+    return plan_frozen(snapshot, record, plan.refusals) if plan.refusals else plan
 
 
 def make(call: Call, snapshot: Snapshot, record: Record | None) -> Plan:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import traceback
 from dataclasses import replace
@@ -53,7 +54,8 @@ def run(call: Call) -> Result:
     if handover.stopped and not (step.kind == "restore" and plan.direction in _ENDS):
         return _result(plan, step, handover, "skipped", "", 0.0)
     if call.check_mode:
-        return {**_result(plan, step, handover, "done", "not done: check mode", 0.0), "changed": True}
+        # The plan has been shown already: a tick for what was not done would be a lie.
+        return {**_result(plan, step, handover, "unchanged", "", 0.0), "changed": True}
     return _carry_out(call, target, plan, step, handover)
 
 
@@ -70,6 +72,10 @@ def _carry_out(call: Call, target: Target, plan: Plan, step: Step, handover: Han
         )
         with world:
             outcome, notes, error = _attempt(executor, step)
+    if error is not None and step.kind == "restore" and not isinstance(error, LeaseLost):
+        # The run is over, and somebody else may do better: nobody should have to wait for the lease to run out.
+        with contextlib.suppress(RolloutError):
+            ledger.release()
     after = replace(ledger.handed_over(), workloads=world.handover.workloads)
     if error is not None:
         after = _stopped(after, plan, step, error)
@@ -109,12 +115,11 @@ def _stopped(handover: Handover, plan: Plan, step: Step, error: RolloutError) ->
     if isinstance(error, Replan):
         return replace(handover, stopped="replan", replans=handover.replans + 1)
     lost = isinstance(error, LeaseLost)
-    outcome = "failed" if plan.direction in _ENDS or lost else handover.outcome
     return replace(
         handover,
         stopped="lost" if lost else "failed",
         way_back={"begin": "release", "restore": "restore"}.get(step.kind, "rollback"),
-        outcome="failed" if outcome == "failed" else handover.outcome,
+        outcome="failed" if plan.direction in _ENDS or lost else handover.outcome,
         reason=handover.reason or error.reason,
         remedy=handover.remedy or error.remedy,
     )
@@ -169,6 +174,9 @@ def _open(handover: Handover) -> Result:
         for key, entry in (entries or {}).items()
         if entry["state"] == "open"
     ]
+    if handover.stopped == "lost":
+        # What is off now is the other run's to know.
+        return {"open": [], "resume": ""}
     return {"open": sentences, "resume": describe.resume_sentence(handover.cluster, handover.namespace)}
 
 

@@ -67,7 +67,7 @@ def headline(report: Report) -> str:
         "unchanged": f"{name} already runs {new}, nothing to do",
         "succeeded": f"{name} was upgraded from {old} to {new}{took}",
         "rolled-back": f"{name} was not upgraded to {new}: rolled back to {old}",
-        "frozen": f"{name} is frozen between {old} and {new}: going back is not safe",
+        "frozen": f"{name} was stopped between {old} and {new}, with its settings restored",
         "failed": f"{name}: the upgrade from {old} to {new} failed",
         "restored": f"{name}: the settings an earlier run left off were restored",
     }

@@ -61,7 +61,7 @@ def kept_partition(snapshot: Snapshot, component: Component, baseline: Baseline)
     others = [pod.name for pod in snapshot.pods_of(component) if pod.image != workload.image]
     if not others:
         return ""
-    return f"{', '.join(others)} still run another image than the spec's, and lifting the partition would roll them"
+    return f"{', '.join(others)} still run(s) another image than the spec's, and lifting the partition would roll them"
 
 
 def _guarded(workload: Workload, uid: str, operations: Patch) -> Patch:

@@ -44,6 +44,7 @@ class Handover:
     password_key: str = ""
     record: dict[str, object] | None = None
     record_version: str | None = None
+    record_digest: str = ""
     run: str = ""
     holder: str = ""
     lease_version: str = ""
@@ -62,6 +63,7 @@ class Handover:
         return replace(
             self,
             record=earlier.record,
+            record_digest=earlier.record_digest,
             run=earlier.run,
             replans=earlier.replans,
             way_back=earlier.way_back,

@@ -62,6 +62,11 @@ _SAFE = (
 _QUOTED = re.compile(r"'(?:[^'\\]|\\.|'')*'|\"(?:[^\"\\]|\\.|\"\")*\"|`[^`]*`")
 
 
+def shown(sql: str) -> str:
+    """The statement without what stands in quotes, which may be a secret (IDENTIFIED BY '...')."""
+    return _QUOTED.sub("'...'", sql)
+
+
 def check_statement(sql: str, path: str, *, allow_unsafe: bool) -> str:
     """The statement without surrounding blanks and final semicolon; anything but one safe statement is refused.
 
@@ -71,15 +76,15 @@ def check_statement(sql: str, path: str, *, allow_unsafe: bool) -> str:
     text = sql.strip().removesuffix(";").strip()
     bare = _QUOTED.sub("''", text)
     if not text:
-        raise Refused(path, sql, "empty statement", remedy="give one SQL statement")
+        raise Refused(path, shown(sql), "empty statement", remedy="give one SQL statement")
     if "'" in bare.replace("''", "") or '"' in bare or "`" in bare:
-        raise Refused(path, sql, "a quote is not closed", remedy="give one complete SQL statement")
+        raise Refused(path, shown(sql), "a quote is not closed", remedy="give one complete SQL statement")
     if ";" in bare:
-        raise Refused(path, sql, "more than one statement", remedy="one entry per statement")
+        raise Refused(path, shown(sql), "more than one statement", remedy="one entry per statement")
     if "/*" in bare or "--" in bare or "#" in bare:
-        raise Refused(path, sql, "holds a comment", remedy="leave comments out of statements")
+        raise Refused(path, shown(sql), "holds a comment", remedy="leave comments out of statements")
     if allow_unsafe or any(re.match(pattern, bare, re.IGNORECASE | re.DOTALL) for pattern in _SAFE):
         return text
     first = " ".join(bare.split()[:3])
     remedy = "use starrocks_config for settings, or set allow_unsafe: true if you really mean it"
-    raise Refused(path, sql, f"unsafe statement ({first} ...)", remedy=remedy)
+    raise Refused(path, shown(sql), f"unsafe statement ({first} ...)", remedy=remedy)

@@ -26,7 +26,6 @@ class LeaderPlan:
     means: Means
     order: tuple[Pod, ...]
     text: str
-    elections: int
 
 
 def plan_leader(snapshot: Snapshot, pending: tuple[Pod, ...], strategy: str, *, accepted: bool) -> LeaderPlan:
@@ -39,14 +38,14 @@ def plan_leader(snapshot: Snapshot, pending: tuple[Pod, ...], strategy: str, *, 
     walk = tuple(sorted(pending, key=lambda pod: -pod.ordinal))
     leader = snapshot.leader
     if not walk or leader is None or leader == walk[-1].name or leader not in {pod.name for pod in walk}:
-        return LeaderPlan("walk", walk, "the leader comes last", 1 if walk else 0)
+        return LeaderPlan("walk", walk, "the leader comes last")
     if strategy == "transfer":
         text = f"the leader moves from {leader} to {walk[-1].name} first, so that it comes last"
-        return LeaderPlan("transfer", walk, text, 1)
+        return LeaderPlan("transfer", walk, text)
     if strategy == "on-delete":
         last = tuple(pod for pod in walk if pod.name == leader)
         order = tuple(pod for pod in walk if pod.name != leader) + last
-        return LeaderPlan("on-delete", order, f"pods are replaced one by one (OnDelete), the leader {leader} last", 1)
+        return LeaderPlan("on-delete", order, f"pods are replaced one by one (OnDelete), the leader {leader} last")
     if accepted:
         position = [pod.name for pod in walk].index(leader)
         elections = len(walk) - position
@@ -54,6 +53,6 @@ def plan_leader(snapshot: Snapshot, pending: tuple[Pod, ...], strategy: str, *, 
             f"the leader {leader} restarts before {len(walk) - position - 1} other FE(s), because a partition walks "
             f"from the highest ordinal down: expect 1 to {elections} elections"
         )
-        return LeaderPlan("early-restart", walk, text, elections)
+        return LeaderPlan("early-restart", walk, text)
     text = f"the leader is {leader}, and a partition would restart it before the other FEs"
-    return LeaderPlan("refuse", walk, text, 0)
+    return LeaderPlan("refuse", walk, text)

@@ -133,6 +133,8 @@ def plan_upgrade(
     """
     target = resolve_images(snapshot, spec)
     own = continued(record, spec, snapshot.uid)
+    if own is not None and own.phase == "rolling-back":
+        return plan_rollback(snapshot, own, spec)
     baseline = own.baseline if own else _fresh_baseline(snapshot, record)
     direction = direction_of(baseline.images, target)
     pods, fronts = _pod_steps(snapshot, spec, target, direction, own)
@@ -334,6 +336,9 @@ def _risks(
     risks: list[Risk] = []
     if fronts and fronts.means == "early-restart":
         risks.append(Risk("leader-restart", "warning", fronts.text, "leader-restart", True))
+    if fronts and fronts.means == "on-delete":
+        text = "operators without pull request 792 (1.11.5 and older) report the phase failed while OnDelete is set"
+        risks.append(Risk("on-delete", "warning", text))
     risks += _outage_risks(snapshot, spec, target)
     risks += _way_back_risks(spec, baseline, target)
     for drift in settings.drifts(snapshot, keys):

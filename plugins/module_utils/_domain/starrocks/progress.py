@@ -119,7 +119,6 @@ class Record:
     reason: str = ""
     remedy: str = ""
     finished_at: str = ""
-    front: str = "playbook"
     guard: str = ""
     journal: Journal = field(default_factory=Journal)
     touched: tuple[str, ...] = ()

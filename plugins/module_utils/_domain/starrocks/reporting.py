@@ -50,9 +50,9 @@ def _run(plan: Plan, record: Record | None, outcome: str, now: str) -> Json:
         "remedy": record.remedy if record else "",
         "startedAt": record.started_at if record else now,
         "finishedAt": (record.finished_at if record else "") or now,
-        "planHash": plan.hash,
+        "planHash": plan.approval or plan.hash,
         "holder": record.run if record else "",
-        "front": record.front if record else "playbook",
+        "front": "playbook",
     }
 
 

@@ -140,7 +140,6 @@ class Snapshot:
     tablets: Tablets | None = None
     mode: str = "shared_nothing"
     wait_for_full_rollout: bool = False
-    can_transfer_leader: bool = False
     server_version: str = ""
     blind: dict[str, str] = field(default_factory=dict)
 
