@@ -71,7 +71,7 @@ def stem(kind: Kind, what: str, where: str) -> str:
 def of_request(method: str, path: str, body: Any) -> tuple[Kind, str]:
     """Kind and object of a request to the API server."""
     resource, name = _resource(path)
-    if resource == "selfsubjectaccessreviews":
+    if resource.startswith("selfsubject"):
         return Kind.REVIEW, resource
     if method == "GET":
         return Kind.READ, resource

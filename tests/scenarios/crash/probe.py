@@ -27,21 +27,18 @@ Reach = Literal["everything", "playbook"]
 
 @dataclass(frozen=True)
 class Order:
-    """Where to kill: at the edge of that name, or at the nth write of the run, whatever it is.
+    """Where to kill: before or after the edge of that name.
 
     `everything` dies at once; with `playbook` the worker in which the edge is passed lives on as an orphan.
     """
 
-    edge: str = ""
-    nth_write: int = 0
+    edge: str
     moment: Moment = "before"
     reach: Reach = "everything"
 
-    def fits(self, edge: Edge, moment: Moment, writes: int) -> bool:
-        """Whether this is the place, `writes` being the number of writes so far with this one."""
-        if moment != self.moment:
-            return False
-        return str(edge) == self.edge or (edge.kind not in PASSING and writes == self.nth_write)
+    def fits(self, edge: Edge, moment: Moment) -> bool:
+        """Whether this is the place."""
+        return (str(edge), moment) == (self.edge, self.moment)
 
 
 @dataclass(frozen=True)
@@ -148,14 +145,9 @@ class Probe:
 
     def _pass(self, edge: Edge, moment: Moment) -> None:
         order = self._order
-        writes = self._written() + 1 if order and order.nth_write and moment == "before" else 0
-        if order and order.fits(edge, moment, writes):
+        if order and order.fits(edge, moment):
             self._kill(edge, order.reach)
         self._write(moment, edge)
-
-    def _written(self) -> int:
-        """How many writes the run has begun so far."""
-        return sum(moment == "before" and edge.kind not in PASSING for edge, moment in Trace.read(self._trace).edges)
 
     def _kill(self, edge: Edge, reach: Reach) -> None:
         """SIGKILL, which no process can see coming. The worker has a session of its own, so each is named."""

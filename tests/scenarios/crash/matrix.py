@@ -1,0 +1,160 @@
+# Copyright (c) 2026, the steady.rollout authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which kills there are, and what has to hold after each of them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal, get_args
+
+from scenarios.cluster import KEYS, StarRocks, down_at_once
+from scenarios.crash import probe
+from scenarios.crash.edges import PASSING, Edge, Kind
+from scenarios.playbook import Driver, Run
+
+Ending = Literal["continue", "restore"]
+LEASE_SECONDS: Final = 3
+# Values nobody has by default: a restore of constants would be seen.
+VALUES: Final = dict(zip(KEYS, ("12345", "321", "false", "false"), strict=True))
+BEFORE: Final = "3.3.1"
+
+
+@dataclass(frozen=True)
+class Story:
+    """An upgrade: what is asked for, and the tag that all pods of a component have in the end."""
+
+    name: str
+    spec: dict[str, Any]
+    final: str
+
+    @property
+    def succeeds(self) -> bool:
+        """Whether the upgrade reaches what was asked for."""
+        return self.final != BEFORE
+
+
+STORIES: Final = (
+    Story("success", {"target": {"version": "3.3.2"}}, "3.3.2"),
+    Story("broken-backend", {"target": {"images": {"be": "starrocks/be-ubuntu:3.3.2-broken"}}}, BEFORE),
+    Story("broken-frontend", {"target": {"images": {"fe": "starrocks/fe-ubuntu:3.3.2-broken"}}}, BEFORE),
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One kill: where, and what is done afterwards."""
+
+    story: str
+    edge: str
+    moment: probe.Moment
+    reach: probe.Reach
+    ending: Ending
+
+    def __str__(self) -> str:
+        return f"{self.story}: {self.moment} {self.edge} [{self.reach}] then {self.ending}"
+
+
+def points(trace: probe.Trace) -> Iterator[tuple[Edge, probe.Moment]]:
+    """The kills of an undisturbed run: before and after each write, and before the first read of each kind and name."""
+    seen: set[str] = set()
+    for edge, moment in trace.edges:
+        name = str(edge)
+        if edge.kind in PASSING:
+            name = f"{edge.kind} {edge.what}"
+            if moment == "after":
+                continue
+        key = f"{moment} {name}"
+        if key not in seen:
+            seen.add(key)
+            yield edge, moment
+
+
+def all_cases(traces: dict[str, probe.Trace]) -> list[Case]:
+    """The full matrix: each point with each way to go on; the runner's worker is left alive at every fifth."""
+    cases = []
+    for story, trace in traces.items():
+        for number, (edge, moment) in enumerate(points(trace)):
+            reach: probe.Reach = "playbook" if number % 5 == 4 else "everything"
+            cases += [Case(story, str(edge), moment, reach, ending) for ending in get_args(Ending)]
+    return cases
+
+
+# Kinds that these stories pass; the others are a second run's, or need a StarRocks that can transfer its leader.
+KINDS: Final = tuple(kind for kind in Kind if kind not in (Kind.UNKNOWN, Kind.LEADER, Kind.LEASE_TAKE))
+
+
+def sample(cases: list[Case], kind: Kind, seed: int) -> Case:
+    """A case of that kind of edge, drawn by the seed; the endings take turns."""
+    ending = get_args(Ending)[KINDS.index(kind) % 2]
+    fitting = [case for case in cases if Edge.parse(case.edge).kind is kind and case.ending == ending]
+    assert fitting, f"no run came to an edge of kind {kind.value}"
+    return random.Random(f"{seed} {kind.value}").choice(fitting)
+
+
+def story_of(name: str) -> Story:
+    """The story of that name."""
+    return next(story for story in STORIES if story.name == name)
+
+
+def undisturbed(driver: Driver, starrocks: StarRocks, story: Story, trace: Path) -> probe.Trace:
+    """Play the story to its end and return the edges it passed."""
+    starrocks.set_everywhere(**VALUES)
+    document = driver.document(None, **story.spec)
+    ended = driver.run(document, environment=probe.environment(trace), **_variables())
+    assert (ended.rc == 0) is story.succeeds, ended.stdout
+    return probe.Trace.read(trace)
+
+
+def play(driver: Driver, starrocks: StarRocks, case: Case, trace: Path) -> None:
+    """Kill the story at the case's edge, go on as the case says, and check the cluster's own state."""
+    story = story_of(case.story)
+    starrocks.set_everywhere(**VALUES)
+    strategies, pods, mark = starrocks.strategies, set(starrocks.pods), starrocks.mark()
+    document = driver.document(None, **story.spec)
+    order = probe.Order(case.edge, moment=case.moment, reach=case.reach)
+    killed = driver.run(document, environment=probe.environment(trace, order), **_variables())
+    assert probe.Trace.read(trace).killed_at == case.edge, f"{case}: never came to that edge\n{killed.stdout}"
+    assert killed.rc < 0 or killed.rc > 128, f"{case}: it was not killed\n{killed.stdout}"
+    if case.ending == "restore":
+        _restore(driver, starrocks, case)
+        starrocks.assert_settings(**VALUES)
+    _continue(driver, starrocks, case, story, strategies)
+    assert all(len(down) <= 1 for down in down_at_once(pods, starrocks.pod_events(mark))), case
+
+
+def _variables() -> dict[str, int]:
+    return {"starrocks_upgrade_lease_seconds": LEASE_SECONDS}
+
+
+def _restore(driver: Driver, starrocks: StarRocks, case: Case) -> None:
+    ended = driver.restore(starrocks_restore_lease_seconds=LEASE_SECONDS)
+    assert ended.rc == 0, f"{case}\n{ended.stdout}"
+    starrocks.assert_released()
+
+
+def _continue(driver: Driver, starrocks: StarRocks, case: Case, story: Story, strategies: dict[str, Any]) -> None:
+    """The same command again ends the story; where it succeeds, once more changes nothing."""
+    document = driver.document(None, **_accepting(story.spec))
+    ended = driver.run(document, **_variables())
+    _check_end(starrocks, case, story, ended, strategies)
+    if story.succeeds:
+        again = driver.run(document, **_variables()).succeeded()
+        assert " changed=0 " in f"{again.text} ", f"{case}\n{again.stdout}"
+
+
+def _accepting(spec: dict[str, Any]) -> dict[str, Any]:
+    """A kill may leave the leader anywhere, and a person who goes on would accept that."""
+    return {**spec, "acknowledge": ["leader-restart"]}
+
+
+def _check_end(starrocks: StarRocks, case: Case, story: Story, ended: Run, strategies: dict[str, Any]) -> None:
+    assert (ended.rc == 0) is story.succeeds, f"{case}\n{ended.stdout}"
+    assert set(starrocks.tags.values()) == {story.final}, f"{case}\n{starrocks.tags}\n{ended.stdout}"
+    starrocks.assert_all_ready()
+    starrocks.assert_settings(**VALUES)
+    starrocks.assert_released()
+    assert starrocks.strategies == strategies, f"{case}\n{ended.stdout}"

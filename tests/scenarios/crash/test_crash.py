@@ -1,0 +1,132 @@
+# Copyright (c) 2026, the steady.rollout authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""kill -9 at the product's own I/O edges, each followed by continuing or by restoring.
+
+`make test` plays a seeded sample with a point of each kind; `make test-crash` the whole matrix, in `STEADY_CRASH_JOBS`
+clusters at a time, and goes on where it was stopped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import os
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from scenarios.cluster import StarRocks
+from scenarios.crash import probe
+from scenarios.crash.edges import Kind
+from scenarios.crash.matrix import KINDS, STORIES, Case, Story, all_cases, play, sample, undisturbed
+from scenarios.playbook import ROOT, Driver
+
+from steadylab import Lab
+
+pytestmark = pytest.mark.crash
+FULL = os.environ.get("STEADY_CRASH_MATRIX") == "full"
+SEED = int(os.environ.get("STEADY_CRASH_SEED", "3"))
+_NAMES = itertools.count(1)
+
+
+def fresh(lab: Lab) -> StarRocks:
+    """A cluster in a namespace of its own."""
+    namespace = f"crash-{os.getpid()}-{next(_NAMES)}"
+    spec = lab.add_cluster("prod", namespace, fe=3, be=2, password=f"canary-{namespace}")
+    return StarRocks(lab, spec, f"canary-{namespace}")
+
+
+def driver_of(starrocks: StarRocks, folder: Path) -> Driver:
+    """The product, for that cluster."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return Driver(folder, starrocks.lab.kubeconfig, starrocks.name, starrocks.namespace)
+
+
+@pytest.fixture(scope="session")
+def cases(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> list[Case]:
+    """The full matrix, from one undisturbed run of each story."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+
+    def trace(story: Story) -> probe.Trace:
+        starrocks = fresh(lab)
+        seen = undisturbed(driver_of(starrocks, folder / story.name), starrocks, story, folder / f"{story.name}.trace")
+        lab.remove_namespace(starrocks.namespace, wait=False)
+        return seen
+
+    with ThreadPoolExecutor(len(STORIES)) as pool:
+        traces = list(pool.map(trace, STORIES))
+    return all_cases({story.name: seen for story, seen in zip(STORIES, traces, strict=True)})
+
+
+def played(lab: Lab, case: Case, folder: Path) -> None:
+    """Play one case on a cluster of its own."""
+    starrocks = fresh(lab)
+    own = folder / starrocks.namespace
+    play(driver_of(starrocks, own), starrocks, case, own / "trace")
+    lab.remove_namespace(starrocks.namespace, wait=False)
+
+
+def test_no_edge_is_of_an_unknown_kind(cases: list[Case]) -> None:
+    assert [str(case) for case in cases if f" {Kind.UNKNOWN.value} " in case.edge] == []
+
+
+class Progress:
+    """The cases that have passed, in a file that belongs to this code and this matrix."""
+
+    def __init__(self, cases: list[Case]) -> None:
+        text = "\n".join(map(str, cases))
+        self._path = ROOT / "build" / "crash" / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.jsonl"
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        lines = self._path.read_text().splitlines() if self._path.exists() else []
+        self._passed = {json.loads(line)["case"] for line in lines}
+
+    def open(self, cases: list[Case]) -> Iterator[Case]:
+        """Those that are still to be played."""
+        return (case for case in cases if str(case) not in self._passed)
+
+    def passed(self, case: Case) -> None:
+        """Write one down."""
+        self._passed.add(str(case))
+        with self._path.open("a") as file:
+            file.write(json.dumps({"case": str(case)}) + "\n")
+
+    def __len__(self) -> int:
+        return len(self._passed)
+
+
+if FULL:
+
+    def test_every_kill_is_made_good(lab: Lab, cases: list[Case], tmp_path: Path) -> None:
+        progress, began = Progress(cases), time.monotonic()
+        failures: list[str] = []
+        start = len(progress)
+
+        def attempt(case: Case) -> None:
+            try:
+                played(lab, case, tmp_path)
+            except AssertionError as error:
+                failures.append(f"{case}\n{error}")
+                print(f"\nFAILED {case}\n{error}", flush=True)
+                return
+            progress.passed(case)
+            done, seconds = len(progress) - start, time.monotonic() - began
+            left = (len(cases) - len(progress)) * seconds / max(done, 1)
+            print(
+                f"{len(progress)} of {len(cases)}, {seconds:.0f} s, about {left / 60:.0f} min left: {case}", flush=True
+            )
+
+        with ThreadPoolExecutor(int(os.environ.get("STEADY_CRASH_JOBS", "2"))) as pool:
+            list(pool.map(attempt, progress.open(cases)))
+        assert not failures, f"{len(failures)} of {len(cases)} kills were not made good:\n" + "\n\n".join(failures)
+
+else:
+
+    @pytest.mark.parametrize("kind", KINDS, ids=[kind.value for kind in KINDS])
+    def test_a_kill_of_each_kind_is_made_good(kind: Kind, lab: Lab, cases: list[Case], tmp_path: Path) -> None:
+        case = sample(cases, kind, SEED)
+        print(case)
+        played(lab, case, tmp_path)
