@@ -249,7 +249,7 @@ ILL = {
     ),
     "a partition of somebody": Ill(
         _patch("starRocksFeSpec", {"updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 2}}}),
-        ("starRocksFeSpec.updateStrategy.rollingUpdate.partition", "2", "set it to 0"),
+        ("starRocksFeSpec.updateStrategy.rollingUpdate.partition", "2", "set to 0"),
     ),
     "scheduling is off already": Ill(
         lambda starrocks: starrocks.set_everywhere(tablet_sched_max_scheduling_tablets="0"),

@@ -17,8 +17,8 @@ from scenarios.playbook import ROOT, Driver, Run
 
 _USERS = itertools.count(1)
 UPGRADE, RESTORE = (
-    role["rules"]
-    for role in yaml.safe_load_all((ROOT / "operator" / "rbac" / "starrocks-upgrade-role.yml").read_text("utf-8"))
+    yaml.safe_load((ROOT / "operator" / "rbac" / f"starrocks-{role}-role.yml").read_text("utf-8"))["rules"]
+    for role in ("upgrade", "restore")
 )
 Right = tuple[str, str]
 

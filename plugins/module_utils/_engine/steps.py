@@ -453,11 +453,12 @@ class Executor:
         """The repair window: repair has its old limit until tablets are as healthy as before, then it is off again.
 
         On the way back it is the same, so that no healthy pod goes down beside replicas that have not healed; but not
-        while another pod is down anyway, which the next step mends.
+        while another pod is down anyway, which the next step mends, nor after the last pod, when none is left to touch.
         """
         before = gate.POD_UP
         if step.kind == "rollback-pod":
-            if gate.others_up(self.world.snapshot(), target) is not None:
+            last = [s.id for s in self.plan.steps if s.kind == "rollback-pod"][-1]
+            if step.id == last or gate.others_up(self.world.snapshot(), target) is not None:
                 return
             before = gate.POD_UP[:2]
         window = settings.REPAIR_LIMIT in switch.journal.open_keys

@@ -44,7 +44,7 @@ from ansible_collections.steady.rollout.plugins.module_utils._module.call import
 )
 from ansible_collections.steady.rollout.plugins.module_utils._module.target import Target
 
-Work: TypeAlias = "Callable[[], tuple[bool, list[dict[str, str | None]]]]"
+Work: TypeAlias = Callable[[], "tuple[bool, list[dict[str, str | None]]]"]
 
 
 def run(call: Call) -> Result:

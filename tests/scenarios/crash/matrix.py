@@ -133,7 +133,9 @@ def _variables() -> dict[str, int]:
 def _restore(driver: Driver, starrocks: StarRocks, case: Case) -> None:
     ended = driver.restore(starrocks_restore_lease_seconds=LEASE_SECONDS)
     assert ended.rc == 0, f"{case}\n{ended.stdout}"
-    starrocks.assert_released()
+    if starrocks.record is not None:
+        # Without a record nothing is owed, and the dead run's lease runs out by itself.
+        starrocks.assert_released()
 
 
 def _continue(driver: Driver, starrocks: StarRocks, case: Case, story: Story, strategies: dict[str, Any]) -> None:

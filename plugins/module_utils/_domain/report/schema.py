@@ -14,7 +14,7 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.report.mode
 API_VERSION = "rollout.steady.dev/v1alpha1"
 KIND = "UpgradeReport"
 
-Check: TypeAlias = "Callable[[object], str | None]"
+Check: TypeAlias = Callable[[object], "str | None"]
 
 
 @dataclass(frozen=True, slots=True)
