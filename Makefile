@@ -14,7 +14,7 @@ FOUND := $(firstword $(foreach name,$(PYTHON) python3 python3.13 python3.12 pyth
 START := $(or $(FOUND),$(error No Python found on PATH. Install Python 3.11, 3.12 or 3.13 with its venv module))
 VENV := .venv/bin
 
-.PHONY: help venv venv-lab venv-min demo test test-fast test-crash test-compat lint format bench \
+.PHONY: help venv venv-lab venv-min demo test test-fast test-crash test-compat lint format fresh bench \
 	lab-build lab-up lab-down clean
 
 help: ## Show this list
@@ -49,6 +49,9 @@ lint: venv ## Run every linter, type checker and consistency check
 
 format: venv ## Lay out the Python code as `make lint` wants it
 	@$(VENV)/ruff check --fix --select I . && $(VENV)/ruff format .
+
+fresh: venv ## Run `make demo` and `make test` as a newcomer: fresh clone, empty home, bare PATH (ARGS=demo)
+	@$(VENV)/python tools/try_fresh.py $(ARGS)
 
 bench: lab-build ## Measure an upgrade against the bound and the peers, and write the figures to a file
 	@tests/bench/run

@@ -117,6 +117,16 @@ class StarRocks:
         found = self.find("coordination.k8s.io/v1", "leases", f"steady-rollout-starrocks-{self.name}")
         return None if found is None else found["spec"]
 
+    def add_released_lease(self) -> None:
+        """The lease as an earlier run leaves it behind: there, and nobody's."""
+        body = {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {"name": f"steady-rollout-starrocks-{self.name}"},
+            "spec": {"holderIdentity": "", "leaseTransitions": 0},
+        }
+        self.api.request("POST", f"/apis/coordination.k8s.io/v1/namespaces/{self.namespace}/leases", body)
+
     def set_image(self, component: str, image: str) -> None:
         """Write a component's image, as somebody beside the product would."""
         patch = {"spec": {COMPONENTS[component]: {"image": image}}}

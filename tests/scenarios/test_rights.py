@@ -38,8 +38,8 @@ def without(rules: Iterable[dict[str, Any]], *missing: Right) -> list[dict[str, 
     return left
 
 
-# docs/access.md: deleting pods and watching StatefulSets is for OnDelete and pods managed in order, jobs for a guard.
-SOMETIMES = {("delete", "pods"), ("watch", "statefulsets"), ("create", "jobs"), ("delete", "jobs")}
+# docs/access.md: jobs are for a guard.
+SOMETIMES = {("create", "jobs"), ("delete", "jobs")}
 ALWAYS = sorted(rights(UPGRADE) - SOMETIMES)
 
 

@@ -83,6 +83,23 @@ def assert_downgrade_order(starrocks: StarRocks, mark: Any) -> None:
     assert components == sorted(components, reverse=True), back
 
 
+def test_tablets_heal_between_healthy_pods_that_go_back(starrocks: StarRocks, product: Driver) -> None:
+    starrocks.set_everywhere(**{LIMIT: "12345"})
+    images = {"be": "starrocks/be-ubuntu:3.3.2", "fe": "starrocks/fe-ubuntu:3.3.2-broken"}
+    mark = starrocks.mark()
+    product.upgrade(None, target={"images": images}).failed("CrashLoopBackOff", "rolled.back")
+    back = [name for name, tag in replaced(starrocks.pod_events(mark)) if tag == "3.3.1"]
+    assert back == ["prod-fe-2", "prod-be-1", "prod-be-0"]
+    record = starrocks.record
+    assert record is not None
+    windows = [event for event in record["events"] if event["kind"] == "window" and "rollback" in event["step"]]
+    assert [event["data"]["state"] for event in windows] == ["open", "closed"] * (len(windows) // 2)
+    assert "rollback/prod-be-1" in [event["step"] for event in windows], windows
+    # On the way there two windows, on the way back one between the two BEs at least, and the restore.
+    opened = [entry for entry in starrocks.queries(mark) if "SET" in entry["sql"] and "12345" in entry["sql"]]
+    assert len(opened) >= 4, opened
+
+
 def test_tablets_that_do_not_heal_roll_back(starrocks: StarRocks, product: Driver) -> None:
     strategies = starrocks.strategies
     run = product.start(product.document("3.3.2", gates={"tabletDeadlineSeconds": 2}))

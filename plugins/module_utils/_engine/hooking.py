@@ -149,7 +149,7 @@ class HookRun:
             return {key: value for key, value in values.items() if key in hook.keys}
 
         done = switch.apply(wanted, "restored")
-        seen, unseen = self.world.seen_settings(), self.world.unseen_frontends()
+        seen, unseen = self.world.seen_settings(), self.world.may_hold_ours(self.ledger.record)
         closed = settings.settle(switch.journal, seen, unseen, self.world.view.leader)
         entries = {**switch.journal.entries, **{k: e for k, e in closed.entries.items() if k in hook.keys}}
         journal = settings.Journal(entries)

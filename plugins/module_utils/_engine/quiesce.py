@@ -163,7 +163,7 @@ class Switch:
             lambda: settings.restored_values(self.journal, self.world.seen_settings(), self.world.view.leader),
             "restored",
         )
-        seen, unseen = self.world.seen_settings(), self.world.unseen_frontends()
+        seen, unseen = self.world.seen_settings(), self.world.may_hold_ours(self.ledger.record)
         journal = settings.settle(self.journal, seen, unseen, self.world.view.leader)
         self.ledger.change(replace(self.ledger.record, journal=journal))
         return [f"{key}: {entry.note}" for key, entry in journal.entries.items() if entry.note]

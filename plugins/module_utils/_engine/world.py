@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import RolloutError
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.handover import Handover
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.progress import Record
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.snapshot import (
     FrontendSettings,
     Pod,
@@ -168,6 +169,11 @@ class World:
             for pod, seen in self.view.settings.items()
             if pod in alive
         }
+
+    def may_hold_ours(self, record: Record) -> tuple[str, ...]:
+        """FEs whose settings are not known, and that may have what this run has set: nothing counts as restored yet."""
+        cut_off = record.cut_off(self.pods.values(), self.seen_settings())
+        return tuple(dict.fromkeys((*self.unseen_frontends(), *cut_off)))
 
     def unseen_frontends(self) -> tuple[str, ...]:
         """FEs that run and whose settings are not known: the leader may not see one that is cut off from it alone."""

@@ -555,14 +555,18 @@ class Lab:
         _set_ready(api, node, "Unknown", "NodeStatusUnknown", "Kubelet stopped posting node status.")
 
     def restore_node(self, name: str) -> None:
-        """A lost node reports again, and its pods are as ready as their containers are."""
+        """A lost node reports again, and its pods are as ready as their containers are.
+
+        The node comes first: the node controller marks the pods of a node that is not ready as not ready themselves.
+        """
         api = self.setup_api
         labels = {"metadata": {"labels": {kubelet.NODE_LOST_LABEL: None}}}
+        api.patch("Node", name, labels)
+        _set_ready(api, api.get("Node", name), "True", "KubeletReady", "kubelet is posting ready status")
         for pod in self._pods_on(api, name):
             if all(status["ready"] for status in pod["status"].get("containerStatuses") or [{"ready": False}]):
                 _set_ready(api, pod, "True", "", "")
             api.patch("Pod", pod["metadata"]["name"], labels, pod["metadata"]["namespace"])
-        api.patch("Node", name, labels)
 
     def _pods_on(self, api: Api, node: str) -> list[Object]:
         return [pod for pod in api.list("Pod")["items"] if pod["spec"].get("nodeName") == node]

@@ -122,8 +122,10 @@ class Plane:
         # The format of the container runtime interface: time, stream, F for a full line, text.
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S.000000000Z", time.gmtime())
         pod_log.write_text(f"{stamp} stdout F simulated pod of a steady.rollout lab\n")
+        # The lab's own components, and what the API server asks of itself.
+        own = sorted(user for name, (user, _groups) in _USERS.items() if name != "admin")
         rules = [
-            {"level": "None", "users": sorted(user for name, (user, _groups) in _USERS.items() if name != "admin")},
+            {"level": "None", "users": [*own, "system:apiserver"]},
             {"level": "None", "userGroups": ["system:serviceaccounts:kube-system"]},
             {"level": "None", "nonResourceURLs": ["/readyz*", "/livez*", "/healthz*"]},
             {"level": "Metadata", "omitStages": ["RequestReceived"]},

@@ -11,7 +11,7 @@ and every value before anything of it may enter a statement or a patch.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -21,6 +21,7 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.gate import
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.settings import Journal
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.snapshot import (
     Component,
+    Pod,
     Snapshot,
     Tablets,
 )
@@ -134,6 +135,23 @@ class Record:
     def finished(self) -> bool:
         """Whether nothing is owed any more: the run ended and every setting is back."""
         return self.phase == "done" and not self.journal.open_keys
+
+    def cut_off(self, pods: Iterable[Pod], seen: Collection[str]) -> tuple[str, ...]:
+        """FEs that are not among those `seen`, but whose process may live on with our values in its memory.
+
+        A lost node or network takes an FE from the leader's list of the living, and leaves its memory as it is. A pod
+        whose container does not run, or that was made anew and never joined, comes back with what fe.conf says.
+        """
+        joined = {step_id.rpartition("/")[2] for step_id, step in self.steps.items() if step.state == "done"}
+        known = {name for name, before in self.baseline.pods.items() if before.component == "fe"}
+        return tuple(
+            pod.name
+            for pod in pods
+            if pod.name in known - set(seen)
+            and pod.phase == "Running"
+            and not (pod.deleting or pod.waiting)
+            and (pod.uid == self.baseline.pods[pod.name].uid or pod.name in joined)
+        )
 
     def to_record(self) -> dict[str, object]:
         """Plain JSON values."""

@@ -29,6 +29,7 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.p
     plan_hash,
 )
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.settings import SETTINGS, Journal
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.snapshot import Waiting
 from ansible_collections.steady.rollout.plugins.module_utils._domain.version import Image
 
 from .builders import NEW_START, a_cluster, a_record, a_spec, examples, image
@@ -282,3 +283,38 @@ def test_the_baseline_is_what_a_rollback_needs() -> None:
     assert baseline.replicas == {"fe": 3, "be": 3}
     assert baseline.pods["prod-be-1"].version == "3.3.1"
     assert baseline_of(a_cluster().without_row("prod-be-1").snapshot).pods["prod-be-1"].version is None
+
+
+def test_an_fe_that_is_out_of_sight_may_still_hold_our_values() -> None:
+    cluster = a_cluster()
+    record = a_record(cluster.snapshot, a_spec())
+    pods = cluster.snapshot.pods
+    assert record.cut_off(pods, {"prod-fe-1", "prod-fe-2"}) == ("prod-fe-0",)
+    assert record.cut_off(pods, {"prod-fe-0", "prod-fe-1", "prod-fe-2"}) == ()
+
+
+@pytest.mark.parametrize(
+    "gone",
+    [
+        {"deleting": True},
+        {"phase": "Pending"},
+        {"phase": "Failed"},
+        {"waiting": (Waiting("fe", "CrashLoopBackOff", ""),)},
+        {"uid": "another"},
+    ],
+    ids=["deleting", "pending", "failed", "crash loop", "made anew and never joined"],
+)
+def test_an_fe_whose_process_has_ended_holds_nothing(gone: dict[str, Any]) -> None:
+    cluster = a_cluster()
+    record = a_record(cluster.snapshot, a_spec())
+    pods = [replace(pod, **gone) for pod in cluster.snapshot.pods if pod.name == "prod-fe-0"]
+    assert pods
+    assert record.cut_off(pods, set()) == ()
+
+
+def test_an_fe_that_was_made_anew_and_joined_may_hold_our_values() -> None:
+    cluster = a_cluster()
+    step = StepRecord("prod-fe-2", "upgrade-pod", "done")
+    record = a_record(cluster.snapshot, a_spec()).with_step("fe/prod-fe-2", step)
+    pods = [replace(pod, uid="another") for pod in cluster.snapshot.pods if pod.name == "prod-fe-2"]
+    assert record.cut_off(pods, set()) == ("prod-fe-2",)
