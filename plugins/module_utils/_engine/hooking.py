@@ -17,7 +17,6 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks i
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.hooks import Hook
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.progress import (
     SCHEMA,
-    Phase,
     Record,
     baseline_of,
     plan_hash,
@@ -117,50 +116,38 @@ class HookRun:
 
     def _look(self, hook: Hook) -> None:
         self.world.look(settings=True)
-        unseen = self.world.unseen_frontends()
-        if self.world.snapshot().leader is None or unseen:
+        if self.world.snapshot().leader is None:
             why = "; ".join(self.world.view.blind.values()) or "no single alive leader"
             raise StepFailed(f"hook {hook.name}: the FEs cannot be read: {why}", remedy="mend the FEs first")
 
     def _off(self, hook: Hook) -> dict[str, str]:
-        snapshot = replace(self.world.snapshot(), settings=self.world.seen_settings())
+        switch = self._switch
         record = self.ledger.present
-        same = record is not None and record.cluster_uid == snapshot.uid
-        previous = record.journal if record is not None and same else settings.Journal()
-        journal = settings.open_journal(snapshot, hook.keys, previous)
-        if record is None or record.finished or not same:
+        if record is None or record.finished or record.cluster_uid != self.world.handover.uid:
             record = self._new_record()
-        if journal != record.journal:
-            phase: Phase = "restoring" if record.spec_hash == HOOKS else record.phase
-            self.ledger.change(replace(record, journal=journal, phase=phase))
-            self.ledger.event("hook", f"{hook.name}: {hook.purpose}", subject=hook.name)
-            self.ledger.write()
-        values = {key: journal.entries[key].quiesced for key in hook.keys}
-        return self._switch().apply(lambda: values, "quiesced")
+        if switch.open(hook.keys, record=record):
+            self._write(hook)
+        values = {key: switch.journal.entries[key].quiesced for key in hook.keys}
+        return switch.apply(lambda: values, "quiesced")
 
     def _restore(self, hook: Hook) -> dict[str, str]:
-        record = self.ledger.present
+        switch, record = self._switch, self.ledger.present
+        switch.require_seen()
         if record is None or record.cluster_uid != self.world.handover.uid:
             return {}
-        switch = self._switch()
-
-        def wanted() -> dict[str, str]:
-            values = settings.restored_values(switch.journal, self.world.seen_settings(), self.world.view.leader)
-            return {key: value for key, value in values.items() if key in hook.keys}
-
-        done = switch.apply(wanted, "restored")
-        seen, unseen = self.world.seen_settings(), self.world.may_hold_ours(self.ledger.record)
-        closed = settings.settle(switch.journal, seen, unseen, self.world.view.leader)
-        entries = {**switch.journal.entries, **{k: e for k, e in closed.entries.items() if k in hook.keys}}
-        journal = settings.Journal(entries)
-        record = self.ledger.record
-        ended: Phase = "restoring" if journal.open_keys else "done"
-        phase: Phase = ended if record.spec_hash == HOOKS else record.phase
-        self.ledger.change(replace(record, journal=journal, phase=phase))
-        self.ledger.event("hook", f"{hook.name}: {hook.purpose}", subject=hook.name)
-        self.ledger.write()
+        done = switch.restore(hook.keys)
+        self._write(hook)
         return done
 
+    def _write(self, hook: Hook) -> None:
+        """Write the record; one of hooks alone is done when nothing is owed, an upgrade's keeps its own phase."""
+        record = self.ledger.record
+        if record.spec_hash == HOOKS:
+            self.ledger.change(replace(record, phase="restoring" if record.journal.open_keys else "done"))
+        self.ledger.event("hook", f"{hook.name}: {hook.purpose}", subject=hook.name)
+        self.ledger.write()
+
+    @property
     def _switch(self) -> Switch:
         return Switch(self.world, self.ledger, self.clock, "hook", self.say)
 

@@ -214,7 +214,6 @@ class Ledger:
             holder=held.holder,
             lease_version=held.resource_version,
             lease_renewed=self._clock.epoch(),
-            acted=True,
         )
 
     def handed_over(self) -> Handover:

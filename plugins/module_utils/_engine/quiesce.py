@@ -9,12 +9,13 @@ The FE has no compare-and-set, so what somebody else does between the check and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Denied, RolloutError
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks import settings
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.gates import Target, settings_held
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.progress import Record
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.settings import Drift, Journal
 from ansible_collections.steady.rollout.plugins.module_utils._engine.clock import Clock
 from ansible_collections.steady.rollout.plugins.module_utils._engine.ledger import Ledger
@@ -47,6 +48,33 @@ class Switch:
         """The journal as the record holds it."""
         return self.ledger.record.journal
 
+    def open(self, keys: tuple[str, ...], *, record: Record | None = None, refuse_drift: bool = False) -> bool:
+        """Journal what every FE has of `keys`, in `record` or the present one; True when the journal has changed.
+
+        It rests on the last look, and the caller writes the record before the first SET. StepFailed when an FE could
+        not be read, or with `refuse_drift` when the FEs differ.
+        """
+        self.require_seen()
+        snapshot = replace(self.world.snapshot(), settings=self.world.seen_settings())
+        drifts = settings.drifts(snapshot, keys) if refuse_drift else []
+        if drifts:
+            raise StepFailed(
+                "; ".join(map(str, drifts)), remedy="make the FEs agree, or set onDrift: leader to use the leader's"
+            )
+        before = record or self.ledger.record
+        journal = settings.open_journal(snapshot, keys, before.journal)
+        self.ledger.change(replace(before, journal=journal))
+        self._take_restarts()
+        return self.journal != before.journal
+
+    def require_seen(self) -> None:
+        """StepFailed when the last look did not see the settings of an FE that runs."""
+        unseen = self.world.unseen_frontends()
+        if unseen:
+            known = self.world.snapshot().blind
+            blind = "; ".join(known.get(f"settings:{pod}", pod) for pod in unseen)
+            raise StepFailed(f"the settings of {', '.join(unseen)} could not be read: {blind}", remedy="mend that FE")
+
     def look(self) -> list[Drift]:
         """Look at every FE, journal restarts, and return the values that somebody else must have set.
 
@@ -67,13 +95,17 @@ class Switch:
 
     def note_restarts(self) -> None:
         """Journal the values that restarted FEs came back with; written before anything is set again."""
+        if self._take_restarts():
+            self.ledger.write()
+
+    def _take_restarts(self) -> bool:
         journal = settings.note_restarts(self.journal, self.world.seen_settings(), self.world.view.leader)
         if journal == self.journal:
-            return
+            return False
         self.ledger.change(replace(self.ledger.record, journal=journal))
         for drift in settings.default_changes(journal):
             self.ledger.event("note", f"after a restart {drift}", step=self.step, subject=drift.key)
-        self.ledger.write()
+        return True
 
     def apply(
         self, wanted: Callable[[], Mapping[str, str]], phase: str, *, deadline: float = SET_DEADLINE_SECONDS
@@ -108,7 +140,7 @@ class Switch:
         )
 
     def _refusal(self, values: Mapping[str, str]) -> str:
-        target = Target("", "fe", "", "", None, None, expected=dict(values))
+        target = Target(expected=dict(values))
         snapshot = self.world.snapshot()
         if snapshot.leader is None:
             return snapshot.blind.get("frontends", "no single alive leader")
@@ -154,16 +186,19 @@ class Switch:
 
         return self.apply(wanted, phase, deadline=deadline)
 
-    def restore(self) -> list[str]:
-        """Put back what is ours to put back, and close the journal; returns sentences about what stays open.
+    def restore(self, keys: Collection[str] = frozenset(settings.SETTINGS)) -> dict[str, str]:
+        """Put back what is ours to put back of `keys`, and close their entries; returns what had to be set.
 
-        A value that somebody else set meanwhile is left alone and reported.
+        A value that somebody else set meanwhile is left alone, and the journal's notes say so.
         """
-        self.apply(
-            lambda: settings.restored_values(self.journal, self.world.seen_settings(), self.world.view.leader),
-            "restored",
-        )
+        done = self.apply(lambda: self._owed(keys), "restored")
         seen, unseen = self.world.seen_settings(), self.world.may_hold_ours(self.ledger.record)
-        journal = settings.settle(self.journal, seen, unseen, self.world.view.leader)
+        settled = settings.settle(self.journal, seen, unseen, self.world.view.leader)
+        closed = {key: entry for key, entry in settled.entries.items() if key in keys}
+        journal = Journal({**self.journal.entries, **closed})
         self.ledger.change(replace(self.ledger.record, journal=journal))
-        return [f"{key}: {entry.note}" for key, entry in journal.entries.items() if entry.note]
+        return done
+
+    def _owed(self, keys: Collection[str]) -> dict[str, str]:
+        values = settings.restored_values(self.journal, self.world.seen_settings(), self.world.view.leader)
+        return {key: value for key, value in values.items() if key in keys}

@@ -62,6 +62,15 @@ class Poll:
         self.due = self.quick_until = 0.0
 
 
+@dataclass(frozen=True)
+class Answer:
+    """How the gates answered in one turn. `asked`: no gate before the FEs refused; `fresh`: the FEs were asked now."""
+
+    refusal: Refusal | None
+    asked: bool
+    fresh: bool
+
+
 @dataclass
 class Waiter:
     """Waits within one step, tells what for, renews the lease, and writes down how gates answered.
@@ -103,35 +112,34 @@ class Waiter:
             now = self.clock.ticks()
             self.ledger.renew()
             self.meanwhile()
-            refusal, fresh = self._evaluate(first, gates, target(), poll, now)
-            if refusal is not None or fresh:
+            aim = target()
+            answer = self._evaluate(first, gates, aim, poll, now)
+            refusal = answer.refusal
+            if refusal is not None or answer.fresh:
                 passes = passes.after(refusal, now)
-            if refusal is None and fresh and (limits is None or passes.enough(limits, now)):
+            if refusal is None and answer.fresh and (limits is None or passes.enough(limits, now)):
                 self.waited[what] = round(self.waited.get(what, 0.0) + now - began, 2)
                 return
-            self._fail_on_cause(watch_pod, target(), now)
+            self._fail_on_cause(watch_pod, aim, now)
             if now - began >= deadline:
                 raise self._too_late(what, refusal, now - began)
             self._tell(what, refusal, now - began)
-            self._sleep(poll if not self._early(first, target()) else None, now, began + deadline, limits, passes)
+            self._sleep(poll if answer.asked else None, now, began + deadline, limits, passes)
 
     def _evaluate(
         self, first: tuple[Gate, ...], gates: tuple[Gate, ...], target: Target, poll: Poll | None, now: float
-    ) -> tuple[Refusal | None, bool]:
+    ) -> Answer:
         epoch = self.clock.epoch()
         early = ask(first, self.world.snapshot(), target, self.overrides, epoch)
         if early is not None:
             if poll is not None:
                 poll.soon()
             self._note(early, None)
-            return early, False
+            return Answer(early, asked=False, fresh=False)
         fresh = poll.run_if_due(now) if poll is not None else True
         refusal = ask(gates, self.world.snapshot(), target, self.overrides, epoch)
         self._note(refusal, (*first, *gates))
-        return refusal, fresh
-
-    def _early(self, first: tuple[Gate, ...], target: Target) -> bool:
-        return ask(first, self.world.snapshot(), target, self.overrides, self.clock.epoch()) is not None
+        return Answer(refusal, asked=True, fresh=fresh)
 
     def _note(self, refusal: Refusal | None, passed: tuple[Gate, ...] | None) -> None:
         """Write down the refusal, or that every gate of the sequence passes."""

@@ -163,10 +163,6 @@ class KubeClient:
         """Create an object in the list at the path; Conflict when it exists."""
         return self.request("POST", path, query=_writing(dry_run), body=body)
 
-    def replace(self, path: str, body: dict[str, Any], *, dry_run: bool = False) -> dict[str, Any]:
-        """Replace the object; its metadata.resourceVersion, when given, is the precondition."""
-        return self.request("PUT", path, query=_writing(dry_run), body=body)
-
     def merge_patch(self, path: str, patch: dict[str, Any], *, dry_run: bool = False) -> dict[str, Any]:
         """JSON merge patch (RFC 7386); metadata.resourceVersion or uid inside it are preconditions."""
         return self._patch(path, patch, "application/merge-patch+json", dry_run)
@@ -174,11 +170,6 @@ class KubeClient:
     def json_patch(self, path: str, operations: list[dict[str, Any]], *, dry_run: bool = False) -> dict[str, Any]:
         """JSON patch (RFC 6902); a failing `test` is a Conflict."""
         return self._patch(path, operations, "application/json-patch+json", dry_run)
-
-    def apply(self, path: str, body: dict[str, Any], *, force: bool = False, dry_run: bool = False) -> dict[str, Any]:
-        """Server-side apply of the fields that are ours; a field of another manager is a Conflict unless forced."""
-        query = {**_writing(dry_run), "force": force}
-        return self.request("PATCH", path, query=query, body=body, content_type="application/apply-patch+yaml")
 
     def delete(
         self,

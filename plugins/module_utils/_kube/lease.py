@@ -54,7 +54,6 @@ class State:
     renewed: str = ""
     duration: int = 0
     transitions: int = 0
-    annotations: Mapping[str, str] | None = None
 
     def remaining(self, now: datetime) -> float:
         """Seconds until it expires, 0 when it has or nobody holds it; never more than its duration."""
@@ -102,7 +101,6 @@ def acquire(
     now: Clock,
     duration: int = 30,
     labels: Mapping[str, str] | None = None,
-    annotations: Mapping[str, str] | None = None,
 ) -> Held:
     """Create the lease or take it over when nobody holds it, it has expired or the holder is ourselves.
 
@@ -115,7 +113,7 @@ def acquire(
         if state and left > 0:
             raise HeldByOther(str(held), state, left)
         try:
-            answer = _take(client, held, state, now(), labels or {}, annotations or {})
+            answer = _take(client, held, state, now(), labels or {})
         except (Conflict, NotFound):
             # Somebody wrote or deleted it since it was read: look again who holds it now.
             continue
@@ -125,7 +123,7 @@ def acquire(
 
 def take_seen(client: KubeClient, held: Held, seen: State, *, now: Clock, labels: Mapping[str, str]) -> Held:
     """Take a lease that was seen free or expired, without reading it again; Conflict when it has changed since."""
-    answer = _take(client, held, seen, now(), labels, {})
+    answer = _take(client, held, seen, now(), labels)
     return replace(held, resource_version=str(answer["metadata"]["resourceVersion"]))
 
 
@@ -178,14 +176,13 @@ def _take(
     state: State | None,
     now: datetime,
     labels: Mapping[str, str],
-    annotations: Mapping[str, str],
 ) -> dict[str, Any]:
     spec: dict[str, Any] = {
         "holderIdentity": held.holder,
         "leaseDurationSeconds": held.duration,
         "renewTime": _text(now),
     }
-    metadata: dict[str, Any] = {"labels": dict(labels), "annotations": dict(annotations)}
+    metadata: dict[str, Any] = {"labels": dict(labels)}
     if state is None:
         spec |= {"acquireTime": _text(now), "leaseTransitions": 0}
         body = {
@@ -212,7 +209,6 @@ def _state(lease: dict[str, Any]) -> State:
         renewed=str(spec.get("renewTime") or ""),
         duration=int(spec.get("leaseDurationSeconds") or 0),
         transitions=int(spec.get("leaseTransitions") or 0),
-        annotations=metadata.get("annotations") or {},
     )
 
 

@@ -41,15 +41,11 @@ Object = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class ClusterObjects:
-    """What one look at a cluster's objects gave.
-
-    `pods_version` is the pod list's resourceVersion, from which a watch may go on.
-    """
+    """What one look at a cluster's objects gave."""
 
     resource: dict[str, Any]
     workloads: dict[Component, Workload]
     pods: tuple[Pod, ...]
-    pods_version: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,7 +80,6 @@ def read_cluster(client: KubeClient, namespace: str, name: str) -> ClusterObject
         resource=resource,
         workloads={c: workload for c, workload in workloads.items() if workload is not None},
         pods=tuple(pod for item in pods.items if (pod := pod_of(item, name)) is not None),
-        pods_version=pods.resource_version,
     )
 
 

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.codec import from_plain
@@ -32,7 +32,7 @@ def run(call: Call) -> Result:
     params = call.params
     snapshot = from_plain(Snapshot, params["snapshot"], "snapshot")
     record = load(params["record"], cluster=snapshot.cluster) if params["record"] else None
-    plan = _rest(call, snapshot, record) if params["direction"] == "rest" and record else make(call, snapshot, record)
+    plan = PLANNERS[params["direction"]](call, snapshot, record)
     if plan.refusals:
         return _refused(plan)
     _check_approval(plan, params["approved_hash"])
@@ -53,30 +53,50 @@ def run(call: Call) -> Result:
     }
 
 
-def _rest(call: Call, snapshot: Snapshot, record: Record) -> Plan:
+def _upgrade(call: Call, snapshot: Snapshot, record: Record | None) -> Plan:
+    return _planned(call, snapshot, record, under_way=False)
+
+
+def _rest(call: Call, snapshot: Snapshot, record: Record | None) -> Plan:
     """The rest of a run that is under way. Where it is refused, the run ends here, and puts back what it has to."""
+    if record is None:
+        return _planned(call, snapshot, None, under_way=True)
     try:
-        plan = make(call, snapshot, record)
+        plan = _planned(call, snapshot, record, under_way=True)
     except Refused as refused:
         return plan_frozen(snapshot, record, (refused,))
     return plan_frozen(snapshot, record, plan.refusals) if plan.refusals else plan
 
 
-def make(call: Call, snapshot: Snapshot, record: Record | None) -> Plan:
-    """The plan for a direction; rollback and restore need the record of the run they are about."""
-    direction, document = call.params["direction"], call.params["spec"]
-    if direction in ("upgrade", "rest"):
-        spec = spec_of(document, snapshot.cluster, snapshot.namespace)
-        holder = _lease_holder(call.params["lease"] or {})
-        now = call.clock.epoch()
-        return plan_upgrade(snapshot, spec, record, now, under_way=direction == "rest", lease_holder=holder)
-    if direction == "release":
-        return plan_release(snapshot)
+def _planned(call: Call, snapshot: Snapshot, record: Record | None, *, under_way: bool) -> Plan:
+    spec = spec_of(call.params["spec"], snapshot.cluster, snapshot.namespace)
+    holder = _lease_holder(call.params["lease"] or {})
+    return plan_upgrade(snapshot, spec, record, call.clock.epoch(), under_way=under_way, lease_holder=holder)
+
+
+def _rollback(call: Call, snapshot: Snapshot, record: Record | None) -> Plan:
+    """The way back; without a record nothing was touched that could go back."""
     if record is None:
-        return replace(plan_release(snapshot), direction="restore", steps=())
-    if direction == "rollback":
-        return plan_rollback(snapshot, record, spec_of(document, snapshot.cluster, snapshot.namespace))
+        return plan_restore(snapshot, None)
+    return plan_rollback(snapshot, record, spec_of(call.params["spec"], snapshot.cluster, snapshot.namespace))
+
+
+def _restore(_call: Call, snapshot: Snapshot, record: Record | None) -> Plan:
     return plan_restore(snapshot, record)
+
+
+def _release(_call: Call, snapshot: Snapshot, _record: Record | None) -> Plan:
+    return plan_release(snapshot)
+
+
+# What makes the plan of each direction.
+PLANNERS: dict[str, Callable[[Call, Snapshot, Record | None], Plan]] = {
+    "upgrade": _upgrade,
+    "rest": _rest,
+    "rollback": _rollback,
+    "restore": _restore,
+    "release": _release,
+}
 
 
 def _lease_holder(lease: dict[str, Any]) -> str:
@@ -141,7 +161,7 @@ VERB = Verb(
         "spec": {"type": "dict", "default": {}},
         "direction": {
             "type": "str",
-            "choices": ["upgrade", "rest", "rollback", "restore", "release"],
+            "choices": list(PLANNERS),
             "default": "upgrade",
         },
         "approved_hash": {"type": "str", "default": ""},

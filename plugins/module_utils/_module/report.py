@@ -31,7 +31,7 @@ def run(call: Call) -> Result:
     text = call.params["progress"]
     handover = from_text(text, cluster=plan.cluster, namespace=plan.namespace) if text else None
     record = load(handover.record, cluster=plan.cluster) if handover and handover.record else None
-    about_this_run = bool(handover and handover.acted)
+    about_this_run = bool(handover and handover.run)
     own = record is not None and handover is not None and (record.run == handover.run or plan.direction == "restore")
     report = build_report(plan, record if about_this_run and own else None, _outcome(call, plan), call.clock.stamp())
     if handover is not None and handover.reason:

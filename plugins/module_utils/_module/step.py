@@ -21,7 +21,8 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.p
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.settings import SETTINGS
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.spec import UpgradeSpec
 from ansible_collections.steady.rollout.plugins.module_utils._engine.ledger import Ledger
-from ansible_collections.steady.rollout.plugins.module_utils._engine.steps import Executor, Replan, failed
+from ansible_collections.steady.rollout.plugins.module_utils._engine.steps.context import Replan, StepContext
+from ansible_collections.steady.rollout.plugins.module_utils._engine.steps.executor import Executor
 from ansible_collections.steady.rollout.plugins.module_utils._engine.wait import StepFailed
 from ansible_collections.steady.rollout.plugins.module_utils._engine.world import World
 from ansible_collections.steady.rollout.plugins.module_utils._fe.options import shareable
@@ -67,11 +68,11 @@ def _carry_out(call: Call, target: Target, plan: Plan, step: Step, handover: Han
         ledger.take_lease(call.params["holder"] or f"rollout-{uuid4()}", call.say)
     with target.frontends(handover) as frontends:
         world = World(target.client, frontends, ledger.handover, tuple(SETTINGS))
-        executor = Executor(
+        context = StepContext(
             target.client, world, ledger, call.clock, spec, plan, call.say, connection=shareable(call.params)
         )
         with world:
-            outcome, notes, error = _attempt(executor, step)
+            outcome, notes, error = _attempt(Executor(context), step)
     if error is not None and step.kind == "restore" and not isinstance(error, LeaseLost):
         # The run is over, and somebody else may do better: nobody should have to wait for the lease to run out.
         with contextlib.suppress(RolloutError):
@@ -80,7 +81,7 @@ def _carry_out(call: Call, target: Target, plan: Plan, step: Step, handover: Han
     if error is not None:
         after = _stopped(after, plan, step, error)
     elapsed = round(call.clock.ticks() - began, 2)
-    return _result(plan, step, after, outcome, error.reason if error else "; ".join(notes), elapsed, executor.waited)
+    return _result(plan, step, after, outcome, error.reason if error else "; ".join(notes), elapsed, context.waited)
 
 
 def _attempt(executor: Executor, step: Step) -> tuple[str, list[str], RolloutError | None]:
@@ -88,7 +89,7 @@ def _attempt(executor: Executor, step: Step) -> tuple[str, list[str], RolloutErr
     try:
         return "done", executor.run(step), None
     except Replan as replan:
-        if step.kind != "rollback-pod" and executor.ledger.handover.replans < MOST_REPLANS:
+        if not step.going_back and executor.context.ledger.handover.replans < MOST_REPLANS:
             return "replan", [], replan
         return "failed", [], _recorded(executor, step, StepFailed(replan.reason, remedy="find out who changes it"))
     except RolloutError as error:
@@ -103,7 +104,7 @@ def _attempt(executor: Executor, step: Step) -> tuple[str, list[str], RolloutErr
 def _recorded(executor: Executor, step: Step, error: RolloutError) -> RolloutError:
     """The error, written down as far as that is possible; when the lease is lost, that is what ends the run."""
     try:
-        failed(executor, step, error)
+        executor.failed(step, error)
     except LeaseLost as lost:
         return LeaseLost(error.reason, remedy=f"{error.remedy}; {lost.reason}")
     except RolloutError as second:

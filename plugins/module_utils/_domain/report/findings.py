@@ -99,7 +99,7 @@ def done(report: Report) -> list[str]:
     """Return what the run did, as sentences."""
     finished = [step for step in report.steps if step.state == "done"]
     failed = [step.title for step in report.steps if step.state == "failed"]
-    undone = [step for step in report.steps if step.kind == "rollback-pod" and step.state == "done"]
+    undone = [step for step in report.steps if step.going_back and step.state == "done"]
     said = [f"{count(len(finished), 'step')} done."] if finished else ["No step was carried out."]
     if failed:
         said.append(f"Failed: {enumerate_names(failed)}.")

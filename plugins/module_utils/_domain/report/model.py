@@ -93,6 +93,11 @@ class StepRun:
     text: str
 
     @property
+    def going_back(self) -> bool:
+        """Whether a pod goes back in it to the image it had before the run."""
+        return self.kind == "rollback-pod"
+
+    @property
     def seconds(self) -> float | None:
         """How long it took; None while it has not ended."""
         if self.started is None or self.finished is None:

@@ -253,7 +253,7 @@ def _lane_key(lane: PodLane) -> tuple[bool, str, int]:
 
 def _rollback_start(report: Report) -> float | None:
     starts = [event.at for event in report.events if event.kind == "rollback"]
-    starts += [step.started for step in report.steps if step.kind == "rollback-pod" and step.started is not None]
+    starts += [step.started for step in report.steps if step.going_back and step.started is not None]
     return min(starts, default=None)
 
 
@@ -261,7 +261,7 @@ def _rollback(report: Report, origin: float, length: float) -> Span | None:
     begin = _rollback_start(report)
     if begin is None:
         return None
-    ends = [step.finished for step in report.steps if step.kind == "rollback-pod" and step.finished is not None]
+    ends = [step.finished for step in report.steps if step.going_back and step.finished is not None]
     end = max(ends) - origin if ends else length
     return Span(begin - origin, max(begin - origin, end), "rollback", "rollback")
 

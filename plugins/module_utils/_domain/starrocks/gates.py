@@ -39,15 +39,16 @@ class Target:
     """What one pod has to become, and what the cluster looked like before anything was touched.
 
     `old_start_time` is the StartTime its FE/BE/CN row had before; `expected` holds the settings every FE must have at
-    this moment (empty: none were switched off); `judge_tablets` is False where tablets say nothing (shared-data).
+    this moment (empty: none were switched off); `judge_tablets` is False where tablets say nothing (shared-data). Gates
+    that are about all FEs read nothing of a pod: for them the defaults do.
     """
 
-    pod: str
-    component: Component
-    image: str
-    old_uid: str
-    old_start_time: str | None
-    baseline_tablets: Tablets | None
+    pod: str = ""
+    component: Component = "fe"
+    image: str = ""
+    old_uid: str = ""
+    old_start_time: str | None = None
+    baseline_tablets: Tablets | None = None
     limits: GateLimits = field(default_factory=GateLimits)
     expected: dict[str, str] = field(default_factory=dict)
     judge_tablets: bool = True

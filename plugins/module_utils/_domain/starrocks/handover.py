@@ -30,7 +30,7 @@ class LeaseSeen:
 
 @dataclass(frozen=True)
 class Handover:
-    """State between two tasks. `acted`: a step has worked under the lease.
+    """State between two tasks. `run` is who took the lease; empty while no step has worked under it.
 
     `stopped` is set once a step failed or asked for a new plan: later steps then pass; `way_back` is the direction of
     the plan that has to follow a failure."""
@@ -50,7 +50,6 @@ class Handover:
     lease_version: str = ""
     free_lease: LeaseSeen | None = None
     lease_renewed: float = 0.0
-    acted: bool = False
     stopped: str = ""
     replans: int = 0
     way_back: str = "rollback"
@@ -70,7 +69,6 @@ class Handover:
             holder=earlier.holder,
             lease_version=earlier.lease_version,
             lease_renewed=earlier.lease_renewed,
-            acted=earlier.acted,
             outcome=earlier.outcome,
             reason=earlier.reason,
             remedy=earlier.remedy,

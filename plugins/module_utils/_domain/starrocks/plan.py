@@ -67,6 +67,11 @@ class Step:
     last_of_component: bool = False
     done: bool = False
 
+    @property
+    def going_back(self) -> bool:
+        """Whether its pod goes back to the image it had before the run."""
+        return self.kind == "rollback-pod"
+
 
 @dataclass(frozen=True)
 class Risk:
@@ -471,9 +476,9 @@ def plan_rollback(snapshot: Snapshot, record: Record, spec: UpgradeSpec) -> Plan
     )
 
 
-def plan_restore(snapshot: Snapshot, record: Record) -> Plan:
+def plan_restore(snapshot: Snapshot, record: Record | None) -> Plan:
     """Only what an earlier run still owes: settings and update strategies; no image is changed."""
-    if record.finished or record.cluster_uid != snapshot.uid:
+    if record is None or record.finished or record.cluster_uid != snapshot.uid:
         return replace(plan_release(snapshot), direction="restore", steps=())
     return Plan(
         cluster=snapshot.cluster,

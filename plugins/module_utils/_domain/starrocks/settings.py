@@ -126,6 +126,11 @@ class Journal:
         """Settings that this collection still owes their old value."""
         return [key for key, entry in self.entries.items() if entry.state == "open"]
 
+    @property
+    def notes(self) -> list[str]:
+        """Sentences about entries that there is something to say of: what stays as it is, or open, and why."""
+        return [f"{key}: {entry.note}" for key, entry in self.entries.items() if entry.note]
+
     def validated(self) -> Journal:
         """The journal with every key and value checked against the allow-list, before any of it enters a statement."""
         entries = {}

@@ -162,10 +162,8 @@ def test_writes_say_who_writes_and_whether_for_real(dry_run: bool) -> None:
         client = server.client()
         writes: list[tuple[Any, str, str]] = [
             (lambda: client.create(PODS, {"a": 1}, dry_run=dry_run), "POST", "application/json"),
-            (lambda: client.replace(POD, {"a": 1}, dry_run=dry_run), "PUT", "application/json"),
             (lambda: client.merge_patch(POD, {"a": 1}, dry_run=dry_run), "PATCH", "application/merge-patch+json"),
             (lambda: client.json_patch(POD, [], dry_run=dry_run), "PATCH", "application/json-patch+json"),
-            (lambda: client.apply(POD, {"a": 1}, dry_run=dry_run), "PATCH", "application/apply-patch+yaml"),
         ]
         for write, method, content_type in writes:
             write()

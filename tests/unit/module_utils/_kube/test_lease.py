@@ -59,7 +59,7 @@ def bench() -> Iterator[Bench]:
 
 
 def test_a_new_lease_is_one_read_and_one_write(bench: Bench) -> None:
-    held = bench.acquire("one", labels={"a": "b"}, annotations={"rollout.steady.dev/run": "r"})
+    held = bench.acquire("one", labels={"a": "b"})
 
     assert [request.method for request in bench.server.requests] == ["GET", "POST"]
     assert bench.spec == {
@@ -69,7 +69,7 @@ def test_a_new_lease_is_one_read_and_one_write(bench: Bench) -> None:
         "renewTime": "2026-01-02T03:04:05.678901Z",
         "leaseTransitions": 0,
     }
-    assert bench.store.objects[PATH]["metadata"]["annotations"] == {"rollout.steady.dev/run": "r"}
+    assert bench.store.objects[PATH]["metadata"]["labels"] == {"a": "b"}
     assert held.resource_version == bench.store.objects[PATH]["metadata"]["resourceVersion"]
 
 

@@ -26,7 +26,7 @@ USED = replace(
     holder="rollout-1",
     lease_version="8",
     lease_renewed=12.5,
-    acted=True,
+    run="rollout-1",
     outcome="failed",
     reason="why",
     remedy="what",
@@ -53,7 +53,7 @@ def test_other_texts_are_refused(text: str) -> None:
 def test_a_fresh_look_goes_on_with_the_lease_and_the_story() -> None:
     going_on = FRESH.continuing(USED)
     assert (going_on.holder, going_on.lease_version, going_on.lease_renewed) == ("rollout-1", "8", 12.5)
-    assert (going_on.acted, going_on.outcome, going_on.reason, going_on.remedy) == (True, "failed", "why", "what")
+    assert (going_on.run, going_on.outcome, going_on.reason, going_on.remedy) == ("rollout-1", "failed", "why", "what")
     assert (going_on.record, going_on.stopped) == (USED.record, "")
 
 

@@ -403,3 +403,9 @@ class Interleaving(RuleBasedStateMachine):
 
 TestInterleaving = Interleaving.TestCase
 TestInterleaving.settings = settings_of(examples(100), stateful_step_count=25)
+
+
+def test_the_journal_says_of_which_entries_there_is_something_to_say() -> None:
+    entries = opened().entries
+    noted = Journal({**entries, BALANCE: replace(entries[BALANCE], note="not read back on prod-fe-1")})
+    assert noted.notes == [f"{BALANCE}: not read back on prod-fe-1"]

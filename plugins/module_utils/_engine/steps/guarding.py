@@ -1,0 +1,43 @@
+# Copyright (c) 2026, the steady.rollout authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: for the plugins of steady.rollout only; it may change without notice.
+"""The guard Job's life: it begins before anything is switched off, and ends when the settings are back."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+from functools import partial
+
+from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Conflict, NotFound
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.guard import guard_job, guard_name
+from ansible_collections.steady.rollout.plugins.module_utils._engine.steps.context import StepContext
+from ansible_collections.steady.rollout.plugins.module_utils._kube.paths import path_to
+
+
+def start_guard(context: StepContext) -> None:
+    """Before anything is switched off: the Job that puts it back when this runner dies."""
+    guard, plan, run = context.spec.guard, context.plan, context.ledger.handover.run
+    if not guard.image:
+        return
+    job = guard_job(guard, plan.cluster, plan.namespace, run, context.connection)
+    name = guard_name(plan.cluster, run)
+    end_guard(context)
+    context.ledger.change(replace(context.ledger.record, guard=name))
+    # The name is this run's own: where it is taken, a lost answer of ours left it there.
+    with contextlib.suppress(Conflict):
+        context.write(partial(context.client.create, path_to("batch/v1", "jobs", plan.namespace), job))
+    context.ledger.event("note", f"guard Job {name} started", subject=name)
+
+
+def end_guard(context: StepContext) -> None:
+    """The settings are back: the guard is not needed. A restore leaves it be: it may be the guard that restores."""
+    name = context.ledger.record.guard
+    if not name or context.plan.direction == "restore":
+        return
+    try:
+        path = path_to("batch/v1", "jobs", context.plan.namespace, name)
+        context.write(partial(context.client.delete, path, propagation="Background"))
+    except NotFound:
+        context.ledger.event("note", f"guard Job {name} was gone already", subject=name)
