@@ -127,7 +127,8 @@ class Ledger:
         free = handover.free_lease
         if free is None:
             return False
-        seen = lease.State(free.holder, free.resource_version, transitions=free.transitions)
+        there = bool(free.resource_version)
+        seen = lease.State(free.holder, free.resource_version, transitions=free.transitions) if there else None
         wanted = lease.Held(handover.namespace, target_name(handover.cluster), holder, "", self._seconds)
         try:
             self._keep(lease.take_seen(self._client, wanted, seen, now=self._clock.now, labels=LABELS))

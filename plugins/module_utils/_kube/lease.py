@@ -121,8 +121,11 @@ def acquire(
     raise Conflict(f"{held} changes faster than it can be taken.", remedy="Find out who writes it, then run again.")
 
 
-def take_seen(client: KubeClient, held: Held, seen: State, *, now: Clock, labels: Mapping[str, str]) -> Held:
-    """Take a lease that was seen free or expired, without reading it again; Conflict when it has changed since."""
+def take_seen(client: KubeClient, held: Held, seen: State | None, *, now: Clock, labels: Mapping[str, str]) -> Held:
+    """Take a lease that was seen free, expired or missing (None), without reading it again.
+
+    Conflict or NotFound when it has changed since.
+    """
     answer = _take(client, held, seen, now(), labels)
     return replace(held, resource_version=str(answer["metadata"]["resourceVersion"]))
 

@@ -76,8 +76,9 @@ def run(call: Call) -> Result:
         view = _look(frontends, objects, handover.mode)
     snapshot = _snapshot(target, objects, handover.mode, view)
     remaining = held.remaining(call.clock.now()) if held else 0.0
-    if held is not None and remaining <= 0:
-        handover = replace(handover, free_lease=LeaseSeen(held.holder, held.resource_version, held.transitions))
+    if remaining <= 0:
+        seen = LeaseSeen(held.holder, held.resource_version, held.transitions) if held else LeaseSeen()
+        handover = replace(handover, free_lease=seen)
     return {
         "changed": False,
         "snapshot": to_plain(snapshot),

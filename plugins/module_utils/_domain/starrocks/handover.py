@@ -21,11 +21,11 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.s
 
 @dataclass(frozen=True)
 class LeaseSeen:
-    """A Lease that nobody held when it was looked at."""
+    """A Lease that nobody held when it was looked at; without a resource version there was none at all."""
 
-    holder: str
-    resource_version: str
-    transitions: int
+    holder: str = ""
+    resource_version: str = ""
+    transitions: int = 0
 
 
 @dataclass(frozen=True)

@@ -198,3 +198,36 @@ def test_a_renewal_that_cannot_be_read_counts_as_expired(bench: Bench, renewed: 
     bench.clock.after(86400 * 3)
 
     assert bench.acquire("two").holder == "two"
+
+
+def wanted() -> lease.Held:
+    """What a run wants to hold."""
+    return lease.Held("n", "x", "one", "", 30)
+
+
+def test_a_lease_that_was_seen_free_is_taken_without_reading_it_again(bench: Bench) -> None:
+    lease.release(bench.client, bench.acquire("before"))
+    seen = lease.read(bench.client, "n", "x")
+    reads = len(bench.server.asked("GET"))
+    held = lease.take_seen(bench.client, wanted(), seen, now=bench.clock, labels={})
+    assert (bench.spec["holderIdentity"], bench.spec["leaseTransitions"]) == ("one", 1)
+    assert held.resource_version == bench.store.objects[PATH]["metadata"]["resourceVersion"]
+    assert len(bench.server.asked("GET")) == reads
+
+
+def test_a_lease_that_was_seen_missing_is_made_without_reading_it_again(bench: Bench) -> None:
+    lease.take_seen(bench.client, wanted(), None, now=bench.clock, labels={"a": "b"})
+    assert (bench.spec["holderIdentity"], bench.spec["leaseTransitions"]) == ("one", 0)
+    assert bench.server.asked("GET") == []
+
+
+@pytest.mark.parametrize("was_there", [True, False])
+def test_somebody_was_faster_than_what_was_seen(was_there: bool, bench: Bench) -> None:
+    seen = None
+    if was_there:
+        lease.release(bench.client, bench.acquire("before"))
+        seen = lease.read(bench.client, "n", "x")
+    bench.acquire("faster")
+    with pytest.raises(Conflict):
+        lease.take_seen(bench.client, wanted(), seen, now=bench.clock, labels={})
+    assert bench.spec["holderIdentity"] == "faster"
