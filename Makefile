@@ -41,7 +41,7 @@ test-fast: venv ## Run the tests that need no lab, in under a minute
 test-crash: lab-build ## Kill the runner at every I/O edge of an upgrade; continues where it was stopped
 	@$(VENV)/python tools/run_tests.py crash
 
-test-compat: venv-min ## Run the unit and module tests on the oldest supported ansible-core and Kubernetes client
+test-compat: lab-build venv-min ## Run unit tests and some upgrades on the oldest supported ansible-core and client
 	@$(VENV)/python tools/run_tests.py compat
 
 lint: venv ## Run every linter, type checker and consistency check

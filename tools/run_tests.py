@@ -138,13 +138,17 @@ def fast_suite(tally: Tally) -> None:
 
 
 def compat_suite(tally: Tally) -> None:
-    """The unit tests on the oldest ansible-core and Kubernetes client that the collection supports."""
+    """Unit tests and some whole upgrades on the oldest ansible-core and Kubernetes client that are supported."""
     tally.say("oldest supported versions: .venv-min")
     if subprocess.run([sys.executable, "-I", "tools/bootstrap.py", "compat"], cwd=ROOT, check=False).returncode:
         return tally.count("compat: .venv-min could not be made", passed=False)
     python = ROOT / ".venv-min" / "bin" / "python"
-    paths = with_tests([ROOT / "tests" / "unit", ROOT / "tests" / "modules"])
-    return pytest(tally, "oldest supported versions", paths, "-q", "-n", "2", python=python)
+    paths = with_tests([ROOT / "tests" / "unit"])
+    pytest(tally, "oldest supported versions", paths, "-q", "-n", "2", python=python)
+    if build_lab(tally):
+        paths = with_tests([ROOT / "tests" / SCENARIOS])
+        pytest(tally, "whole upgrades on them", paths, "-v", "-n", "2", "-m", "oldest", python=python)
+    return None
 
 
 def build_lab(tally: Tally) -> bool:

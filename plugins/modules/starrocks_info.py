@@ -79,7 +79,7 @@ snapshot:
     tablets: {total: 120, unhealthy: 0, inconsistent: 0, cloning: 0, error_state: 0, pending: 0, running: 0}
     blind: {}
 record:
-  description: The record of the latest rollout on this cluster, or null.
+  description: The record of the latest rollout on this cluster; empty when there is none.
   returned: success
   type: dict
   sample: null
@@ -102,7 +102,7 @@ progress:
   description: What the following tasks of the run need, as text.
   returned: success
   type: str
-  sample: '{"cluster":"prod","namespace":"starrocks"}'
+  sample: 'progress {"cluster":"prod","namespace":"starrocks"}'
 """
 
 from ansible_collections.steady.rollout.plugins.module_utils._module import info

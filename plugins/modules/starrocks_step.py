@@ -123,7 +123,7 @@ progress:
   description: For the next task.
   returned: success
   type: str
-  sample: '{"cluster":"prod","namespace":"starrocks"}'
+  sample: 'progress {"cluster":"prod","namespace":"starrocks"}'
 """
 
 from ansible_collections.steady.rollout.plugins.module_utils._module import step

@@ -27,6 +27,7 @@ def bastion(product: Driver, tmp_path: Path) -> Driver:
     return product
 
 
+@pytest.mark.oldest
 def test_a_bastion_host_upgrades_by_the_modules(starrocks: StarRocks, bastion: Driver) -> None:
     strategies = starrocks.strategies
     document = bastion.document("3.3.2")

@@ -20,6 +20,7 @@ def assert_plan(text: str) -> None:
     assert re.search("point of no return", text)
 
 
+@pytest.mark.oldest
 def test_check_and_diff_show_the_plan_and_write_nothing(starrocks: StarRocks, product: Driver) -> None:
     mark = starrocks.mark()
     run = product.upgrade("3.3.2", "--check", "--diff").succeeded()

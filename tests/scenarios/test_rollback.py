@@ -56,6 +56,7 @@ FAILURES = {
 }
 
 
+@pytest.mark.oldest
 @pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES.keys())
 def test_a_failed_upgrade_goes_back_by_itself(failure: Failure, starrocks: StarRocks, product: Driver) -> None:
     starrocks.set_everywhere(**{LIMIT: "12345"})
@@ -190,3 +191,17 @@ def test_an_unhealthy_cluster_is_repaired_with_a_good_image(starrocks: StarRocks
     assert {starrocks.tags[name] for name in starrocks.backends} == {"3.3.2"}
     starrocks.assert_all_ready()
     starrocks.assert_settings()
+
+
+@pytest.mark.oldest
+def test_a_rollback_that_was_killed_is_finished_by_the_same_command(starrocks: StarRocks, product: Driver) -> None:
+    strategies = starrocks.strategies
+    document = product.document(None, target={"images": {"be": "starrocks/be-ubuntu:3.3.2-broken"}})
+    run = product.start(document, starrocks_upgrade_lease_seconds=3)
+    starrocks.wait_record(lambda record: record["phase"] == "rolling-back", "roll back")
+    run.kill()
+    product.run(document, starrocks_upgrade_lease_seconds=3).failed("rolled.back")
+    assert set(starrocks.tags.values()) == {"3.3.1"}
+    starrocks.assert_all_ready()
+    starrocks.assert_settings()
+    starrocks.assert_closed("rolled-back", strategies)

@@ -13,6 +13,7 @@ from scenarios.playbook import QUICK_GATES, Driver
 from ansible_collections.steady.rollout.plugins.module_utils._domain.report.schema import validate
 
 
+@pytest.mark.oldest
 def test_an_upgrade_replaces_one_pod_at_a_time_and_puts_everything_back(
     cluster: MakeCluster, driver: MakeDriver
 ) -> None:
@@ -50,6 +51,7 @@ def test_the_settings_are_off_while_a_pod_is_down_and_on_in_the_window(starrocks
     assert values.count("10000") > 1, "no repair window between pods"
 
 
+@pytest.mark.oldest
 def test_the_second_run_changes_nothing(starrocks: StarRocks, product: Driver) -> None:
     product.upgrade("3.3.2").succeeded()
     mark, record = starrocks.mark(), starrocks.record

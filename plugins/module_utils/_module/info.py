@@ -82,7 +82,8 @@ def run(call: Call) -> Result:
     return {
         "changed": False,
         "snapshot": to_plain(snapshot),
-        "record": record,
+        # Not None: ansible-core before 2.19 makes an empty string of it between two tasks.
+        "record": record or {},
         "lease": {
             "holder": held.holder if held else "",
             "since": held.acquired if held else "",

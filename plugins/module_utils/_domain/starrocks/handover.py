@@ -19,6 +19,9 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.p
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.snapshot import Component, Workload
 
 
+_PREFIX = "progress "
+
+
 @dataclass(frozen=True)
 class LeaseSeen:
     """A Lease that nobody held when it was looked at; without a resource version there was none at all."""
@@ -75,14 +78,17 @@ class Handover:
         )
 
     def to_text(self) -> str:
-        """JSON text."""
-        return json.dumps(to_plain(self), sort_keys=True, separators=(",", ":"))
+        """JSON text behind a prefix.
+
+        Text that begins with a brace becomes a dict between two tasks in ansible-core before 2.19.
+        """
+        return _PREFIX + json.dumps(to_plain(self), sort_keys=True, separators=(",", ":"))
 
 
 def from_text(text: str, *, cluster: str, namespace: str) -> Handover:
     """The handover from what a task was given; refused when it is not one of this cluster's."""
     try:
-        data = json.loads(text)
+        data = json.loads(text.removeprefix(_PREFIX))
     except ValueError as error:
         raise Refused("progress", None, "not JSON", remedy="pass on what the task before returned") from error
     result = from_plain(Handover, data, "progress")
