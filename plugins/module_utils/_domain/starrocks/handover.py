@@ -18,7 +18,6 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.errors impo
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.progress import Outcome
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.snapshot import Component, Workload
 
-
 _PREFIX = "progress "
 
 
