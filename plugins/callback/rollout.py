@@ -61,8 +61,9 @@ _QUIET_OPTIONS = frozenset({"display_ok_hosts", "display_skipped_hosts"})
 _OWN_FAILURE_KEYS = frozenset({"rollout", "remedy", "reason"})
 _RAW_RESULT_VERBOSITY = 3
 _STDOUT = 1
-_STEP = "steady.rollout.starrocks_step"
-_STEP_POLL = 0.05
+_OURS = "steady.rollout."
+# How often the main loop looks at a worker of ours: at first often, so that short steps cost no time, then seldom.
+_POLL_SECONDS, _LATE_POLL_SECONDS, _LATE_AFTER_SECONDS = 0.01, 0.25, 4.0
 _POLL_INTERVAL = "DEFAULT_INTERNAL_POLL_INTERVAL"
 
 
@@ -95,6 +96,7 @@ class CallbackModule(DefaultCallback):
             # Display never flushes; into a pipe a line would otherwise wait for 8 KiB of others.
             sys.stdout.reconfigure(line_buffering=True)
         self._watch_for_the_end()
+        self._alarm = self._take_alarm()
 
     # ---- how a run ends
 
@@ -111,6 +113,19 @@ class CallbackModule(DefaultCallback):
                 if previous is not signal.SIG_IGN:
                     self._previous_handlers[signum] = previous
                     signal.signal(signum, self._at_signal)
+
+    def _take_alarm(self) -> bool:
+        """Arrange to look less often once a task takes long; False where SIGALRM is somebody else's.
+
+        A timer and not a thread, because ansible-core forks while it runs. A fork inherits no timer, and must not
+        inherit the handler either: ansible-core 2.19 refuses a task's `timeout` where SIGALRM is taken.
+        """
+        main = threading.current_thread() is threading.main_thread()
+        if not main or signal.getsignal(signal.SIGALRM) is not signal.SIG_DFL:
+            return False
+        signal.signal(signal.SIGALRM, lambda _signum, _frame: setattr(C, _POLL_INTERVAL, _LATE_POLL_SECONDS))
+        os.register_at_fork(after_in_child=lambda: signal.signal(signal.SIGALRM, signal.SIG_DFL))
+        return True
 
     def _at_exit(self) -> None:
         self._say_all(self._farewell())
@@ -260,12 +275,14 @@ class CallbackModule(DefaultCallback):
             self._say(console.Line("check mode: nothing is written", "quiet"))
 
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
-        """Show the task as usual; while a step waits for minutes, let the main loop look at its worker less often.
+        """Show the task as usual; while one of ours waits for minutes, let the main loop look at it less often.
 
         ansible-core looks every millisecond (internal_poll_interval), which costs a second of CPU in each minute.
         """
-        interval = _STEP_POLL if task.action == _STEP else self._poll_interval
-        setattr(C, _POLL_INTERVAL, interval)
+        ours = task.action.startswith(_OURS)
+        setattr(C, _POLL_INTERVAL, _POLL_SECONDS if ours else self._poll_interval)
+        if self._alarm:
+            signal.setitimer(signal.ITIMER_REAL, _LATE_AFTER_SECONDS if ours else 0)
         super().v2_playbook_on_task_start(task, is_conditional)
 
     def v2_playbook_on_play_start(self, play: Any) -> None:

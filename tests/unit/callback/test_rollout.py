@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible import constants
 
 from ansible_collections.steady.rollout.plugins.callback.rollout import CallbackModule
 
@@ -28,6 +29,7 @@ OPTIONS = {
     "show_per_host_start": False,
     "show_task_path_on_failure": False,
 }
+INTERVAL = "DEFAULT_INTERNAL_POLL_INTERVAL"
 RUN = {"cluster": "prod", "from": "3.3.1", "to": "3.3.2", "id": "r1"}
 STEP = {
     "type": "step",
@@ -60,8 +62,10 @@ class _Display:
 @pytest.fixture(autouse=True)
 def _signals_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(atexit, "register", lambda _function: None)
-    before = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)}
+    monkeypatch.setattr(constants, INTERVAL, 0.001)
+    before = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)}
     yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
     for signum, handler in before.items():
         signal.signal(signum, handler)
 
@@ -233,3 +237,38 @@ def test_ascii_output_has_only_ascii() -> None:
     callback._unicode = False
     callback.v2_runner_on_ok(_result({"rollout": STEP}))
     assert all(line.isascii() for line in lines)
+
+
+def _start(callback: CallbackModule, action: str) -> None:
+    task = _result({}, name="A task")._task
+    task.action = action
+    callback.v2_playbook_on_task_start(task, False)
+
+
+def test_a_task_of_ours_is_looked_at_often_at_first_and_seldom_later() -> None:
+    callback, _lines = _callback()
+    _start(callback, "steady.rollout.starrocks_step")
+    assert getattr(constants, INTERVAL) == 0.01
+    assert signal.getitimer(signal.ITIMER_REAL)[0] > 0
+    signal.raise_signal(signal.SIGALRM)
+    assert getattr(constants, INTERVAL) == 0.25
+    _start(callback, "ansible.builtin.copy")
+    assert getattr(constants, INTERVAL) == 0.001
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+
+
+def test_somebody_elses_alarm_is_left_alone() -> None:
+    signal.signal(signal.SIGALRM, signal.SIG_IGN)
+    callback, _lines = _callback()
+    _start(callback, "steady.rollout.starrocks_step")
+    assert signal.getsignal(signal.SIGALRM) is signal.SIG_IGN
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+
+
+def test_a_worker_may_have_the_alarm_for_the_timeout_of_its_task() -> None:
+    _callback()
+    assert signal.getsignal(signal.SIGALRM) is not signal.SIG_DFL
+    pid = os.fork()
+    if pid == 0:
+        os._exit(signal.getsignal(signal.SIGALRM) is not signal.SIG_DFL)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
