@@ -50,16 +50,17 @@ def _options() -> argparse.Namespace:
 
 
 def _measure(bench: cases.Bench) -> figures.Run:
+    starts = cases.starts(bench)
     with Lab.up(f"bench-{os.getpid()}", audit=True) as lab:
         upgrades = cases.upgrades(bench, lab)
         broken = cases.broken_images(bench, lab)
         killed = cases.kills(bench, lab)
     with Lab.up(f"bench-{os.getpid()}-slow", None, ready_seconds=cases.SLOW_READY_SECONDS) as lab:
         waiting = cases.waiting(bench, lab)
-    results = {"upgrades": upgrades, "waiting": waiting, "broken": broken, "killed": killed}
+    results = {"starts": starts, "upgrades": upgrades, "waiting": waiting, "broken": broken, "killed": killed}
     (bench.folder / "results.json").write_text(json.dumps(cases.plain(results), indent=1))
     date = time.strftime("%Y-%m-%d", time.gmtime())
-    return figures.Run(date, _machine(), _method(bench), upgrades, waiting, broken, killed)
+    return figures.Run(date, _machine(), _method(bench), starts, upgrades, waiting, broken, killed)
 
 
 def _method(bench: cases.Bench) -> dict[str, object]:

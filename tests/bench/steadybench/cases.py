@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import sys
 import time
@@ -18,6 +19,7 @@ from steadybench import clients
 from steadybench.clients import Client, Job
 from steadybench.measure import Measured, Usage, end_left_over
 from steadybench.stage import CLUSTER, FirstSign, Requests, Site, until, user
+from steadylab import build
 from steadylab.lab import Lab
 
 WAIT_SECONDS: Final = 60.0
@@ -27,6 +29,8 @@ NOTICE_SECONDS: Final = 300.0
 LONGEST_UPGRADE_SECONDS: Final = 180.0
 # Words by which our screen and the peers' tell that it went wrong.
 BAD: Final = ("✕", "fatal:", "FAILED!", "error: timed out")
+BUILD_FOUND: Final = "built control plane found"
+LAB_STARTED: Final = "lab with a cluster started"
 BROKEN: Final = {"broken": "crash-looping", "nopull": "never pulled"}
 
 
@@ -213,6 +217,21 @@ def _kill(bench: Bench, lab: Lab, client: Client) -> Killed:
     return result
 
 
+def starts(bench: Bench) -> dict[str, float]:
+    """Medians in seconds: finding the built control plane in the cache, and starting a lab with a cluster."""
+    seconds: dict[str, list[float]] = {BUILD_FOUND: [], LAB_STARTED: []}
+    for number in range(bench.repeats):
+        began = time.monotonic()
+        build.ensure()
+        seconds[BUILD_FOUND].append(time.monotonic() - began)
+        began = time.monotonic()
+        with Lab.up(f"bench-{os.getpid()}-start-{number}"):
+            seconds[LAB_STARTED].append(time.monotonic() - began)
+    medians = {name: statistics.median(values) for name, values in seconds.items()}
+    bench.say(", ".join(f"{name} {value:.1f} s" for name, value in medians.items()))
+    return medians
+
+
 def _versions() -> Iterator[str]:
     patch = 1
     while True:
@@ -244,6 +263,7 @@ def medians(runs: Sequence[Upgrade]) -> dict[str, float]:
 def plain(results: dict[str, Any]) -> dict[str, Any]:
     """The results as JSON takes them."""
     return {
+        "starts": results["starts"],
         "upgrades": {key: [asdict(run) for run in runs] for key, runs in results["upgrades"].items()},
         "waiting": results["waiting"],
         "broken": [asdict(entry) for entry in results["broken"]],
