@@ -43,17 +43,24 @@ def waiting(found: Object | None) -> str | None:
     return reason
 
 
-def seen_states(lab: Lab, namespace: str, name: str, last: Callable[[Object | None], bool]) -> list[Object]:
-    """All states of a pod's object that the watch shows, up to the first that `last` accepts."""
-    states: list[Object] = []
-
-    def collect(found: Object | None) -> bool:
-        if found is not None:
+def seen_states(lab: Lab, start: Object, last: Callable[[Object], bool]) -> list[Object]:
+    """Every state of a pod's object from `start` on, up to the first that `last` accepts: a watch misses none."""
+    metadata, states = start["metadata"], [start]
+    field = f"metadata.name={metadata['name']}"
+    events = lab.setup_api.watch(
+        "Pod", metadata["resourceVersion"], metadata["namespace"], field=field, seconds=int(SECONDS)
+    )
+    for kind, found in events:
+        if kind != "BOOKMARK":
             states.append(found)
-        return last(found)
+            if last(found):
+                return states
+    raise AssertionError(f"{metadata['name']} did not come there within {SECONDS:g} s: {states[-1]['status']}")
 
-    lab.setup_api.wait_for("Pod", name, namespace, collect, SECONDS)
-    return states
+
+def await_pod(lab: Lab, namespace: str, name: str, wanted: Callable[[Object | None], bool]) -> None:
+    """Until a pod is as wanted, whatever it went through before."""
+    lab.setup_api.wait_for("Pod", name, namespace, wanted, SECONDS)
 
 
 def changes(values: list[str | None]) -> list[str]:
@@ -63,8 +70,8 @@ def changes(values: list[str | None]) -> list[str]:
 
 @pytest.mark.parametrize("tag", ["3.3.1", "slow", "3.3.2-slow"])
 def test_good_pod_runs_and_then_is_ready(shared_lab: Lab, namespace: str, tag: str) -> None:
-    shared_lab.setup_api.apply(pod("p", namespace, f"starrocks/be-ubuntu:{tag}"))
-    states = seen_states(shared_lab, namespace, "p", lambda found: condition(found) == "True")
+    made = shared_lab.setup_api.apply(pod("p", namespace, f"starrocks/be-ubuntu:{tag}"))
+    states = seen_states(shared_lab, made, lambda found: condition(found) == "True")
     assert changes([entry["status"]["phase"] for entry in states]) == ["Pending", "Running"]
     assert "False" in [condition(entry) for entry in states if entry["status"]["phase"] == "Running"]
     assert states[-1]["status"]["podIP"].startswith("10.")
@@ -72,8 +79,8 @@ def test_good_pod_runs_and_then_is_ready(shared_lab: Lab, namespace: str, tag: s
 
 @pytest.mark.parametrize("tag", ["broken", "3.3.2-broken"])
 def test_broken_image_crash_loops(shared_lab: Lab, namespace: str, tag: str) -> None:
-    shared_lab.setup_api.apply(pod("p", namespace, f"starrocks/fe-ubuntu:{tag}"))
-    states = seen_states(shared_lab, namespace, "p", lambda found: container(found).get("restartCount", 0) >= 2)
+    made = shared_lab.setup_api.apply(pod("p", namespace, f"starrocks/fe-ubuntu:{tag}"))
+    states = seen_states(shared_lab, made, lambda found: container(found).get("restartCount", 0) >= 2)
     assert set(changes([waiting(entry) for entry in states])) >= {"ContainerCreating", "CrashLoopBackOff"}
     assert container(states[-1])["lastState"]["terminated"]["exitCode"] == 1
     assert states[-1]["status"]["phase"] == "Running"
@@ -81,33 +88,33 @@ def test_broken_image_crash_loops(shared_lab: Lab, namespace: str, tag: str) -> 
 
 
 def test_image_that_cannot_be_pulled(shared_lab: Lab, namespace: str) -> None:
-    shared_lab.setup_api.apply(pod("p", namespace, "starrocks/fe-ubuntu:3.3.2-nopull"))
-    states = seen_states(shared_lab, namespace, "p", lambda found: waiting(found) == "ImagePullBackOff")
+    made = shared_lab.setup_api.apply(pod("p", namespace, "starrocks/fe-ubuntu:3.3.2-nopull"))
+    states = seen_states(shared_lab, made, lambda found: waiting(found) == "ImagePullBackOff")
     reasons = changes([waiting(entry) for entry in states])
     assert reasons[-2:] == ["ErrImagePull", "ImagePullBackOff"]
     assert states[-1]["status"]["phase"] == "Pending"
 
 
 def test_registry_that_hiccups_recovers(shared_lab: Lab, namespace: str) -> None:
-    shared_lab.setup_api.apply(pod("p", namespace, "starrocks/fe-ubuntu:3.3.2-hiccup"))
-    states = seen_states(shared_lab, namespace, "p", lambda found: condition(found) == "True")
+    made = shared_lab.setup_api.apply(pod("p", namespace, "starrocks/fe-ubuntu:3.3.2-hiccup"))
+    states = seen_states(shared_lab, made, lambda found: condition(found) == "True")
     assert "ImagePullBackOff" in [waiting(entry) for entry in states]
 
 
 def test_flaky_pod_becomes_unready_and_stays_so(shared_lab: Lab, namespace: str) -> None:
-    shared_lab.setup_api.apply(pod("p", namespace, "starrocks/be-ubuntu:flaky"))
-    seen_states(shared_lab, namespace, "p", lambda found: condition(found) == "True")
-    after = seen_states(shared_lab, namespace, "p", lambda found: condition(found) == "False")
+    made = shared_lab.setup_api.apply(pod("p", namespace, "starrocks/be-ubuntu:flaky"))
+    ready = seen_states(shared_lab, made, lambda found: condition(found) == "True")[-1]
+    after = seen_states(shared_lab, ready, lambda found: condition(found) == "False")
     assert "running" in container(after[-1])["state"]
     assert container(after[-1])["started"] is True
 
 
 def test_never_ready_pod_runs(shared_lab: Lab, namespace: str) -> None:
     """An ordinary pod made after it is ready while it still is not."""
-    shared_lab.setup_api.apply(pod("never", namespace, "starrocks/be-ubuntu:3.3.2-never"))
-    seen_states(shared_lab, namespace, "never", lambda found: (found or {}).get("status", {}).get("phase") == "Running")
-    shared_lab.setup_api.apply(pod("other", namespace, "starrocks/be-ubuntu:slow"))
-    seen_states(shared_lab, namespace, "other", lambda found: condition(found) == "True")
+    made = shared_lab.setup_api.apply(pod("never", namespace, "starrocks/be-ubuntu:3.3.2-never"))
+    seen_states(shared_lab, made, lambda found: (found or {}).get("status", {}).get("phase") == "Running")
+    made = shared_lab.setup_api.apply(pod("other", namespace, "starrocks/be-ubuntu:slow"))
+    seen_states(shared_lab, made, lambda found: condition(found) == "True")
     assert condition(shared_lab.setup_api.get("Pod", "never", namespace)) == "False"
 
 
@@ -127,8 +134,8 @@ def test_job_ends(shared_lab: Lab, namespace: str, tag: str, outcome: str) -> No
 
 
 def test_deleted_pod_goes_whatever_its_grace_period(shared_lab: Lab, namespace: str) -> None:
-    shared_lab.setup_api.apply(pod("p", namespace, "x:1", terminationGracePeriodSeconds=120))
-    seen_states(shared_lab, namespace, "p", lambda found: condition(found) == "True")
+    made = shared_lab.setup_api.apply(pod("p", namespace, "x:1", terminationGracePeriodSeconds=120))
+    seen_states(shared_lab, made, lambda found: condition(found) == "True")
     shared_lab.setup_api.delete("Pod", "p", namespace)
     shared_lab.setup_api.wait_for("Pod", "p", namespace, lambda found: found is None, SECONDS)
 
@@ -136,25 +143,25 @@ def test_deleted_pod_goes_whatever_its_grace_period(shared_lab: Lab, namespace: 
 def test_lost_node_keeps_its_pods_unready_until_it_is_back(shared_lab: Lab, namespace: str) -> None:
     api = shared_lab.setup_api
     api.apply(pod("p", namespace, "x:1"))
-    seen_states(shared_lab, namespace, "p", lambda found: condition(found) == "True")
+    await_pod(shared_lab, namespace, "p", lambda found: condition(found) == "True")
     node = api.get("Pod", "p", namespace)["spec"]["nodeName"]
     api.apply(pod("stays", namespace, "x:1", nodeName=node))
-    seen_states(shared_lab, namespace, "stays", lambda found: condition(found) == "True")
+    await_pod(shared_lab, namespace, "stays", lambda found: condition(found) == "True")
     shared_lab.lose_node(node)
     try:
-        seen_states(shared_lab, namespace, "p", lambda found: condition(found) == "False")
-        seen_states(shared_lab, namespace, "stays", lambda found: condition(found) == "False")
+        await_pod(shared_lab, namespace, "p", lambda found: condition(found) == "False")
+        await_pod(shared_lab, namespace, "stays", lambda found: condition(found) == "False")
         api.wait_for("Node", node, None, lambda found: _tainted(found), SECONDS)
         api.delete("Pod", "p", namespace)
         # A pod elsewhere comes and goes; the deleted one on the lost node is still there, as nobody confirms.
         api.apply(pod("elsewhere", namespace, "x:1"))
-        seen_states(shared_lab, namespace, "elsewhere", lambda found: condition(found) == "True")
+        await_pod(shared_lab, namespace, "elsewhere", lambda found: condition(found) == "True")
         assert api.get("Pod", "elsewhere", namespace)["spec"]["nodeName"] != node
         assert api.get("Pod", "p", namespace)["metadata"]["deletionTimestamp"]
     finally:
         shared_lab.restore_node(node)
     api.wait_for("Pod", "p", namespace, lambda found: found is None, SECONDS)
-    seen_states(shared_lab, namespace, "stays", lambda found: condition(found) == "True")
+    await_pod(shared_lab, namespace, "stays", lambda found: condition(found) == "True")
     api.wait_for("Node", node, None, lambda found: condition(found) == "True" and not _tainted(found), SECONDS)
 
 
@@ -164,8 +171,8 @@ def _tainted(node: Object | None) -> bool:
 
 
 def test_exec_runs_a_real_process(shared_lab: Lab, namespace: str) -> None:
-    shared_lab.setup_api.apply(pod("p", namespace, "x:1"))
-    seen_states(shared_lab, namespace, "p", lambda found: condition(found) == "True")
+    made = shared_lab.setup_api.apply(pod("p", namespace, "x:1"))
+    seen_states(shared_lab, made, lambda found: condition(found) == "True")
     assert shared_lab.kubectl("exec", "p", f"--namespace={namespace}", "--", "echo", "real") == "real\n"
     assert shared_lab.kubectl("logs", "p", f"--namespace={namespace}") == "simulated pod of a steady.rollout lab\n"
 
