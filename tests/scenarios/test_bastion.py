@@ -23,7 +23,12 @@ def bastion(product: Driver, tmp_path: Path) -> Driver:
     inventory = tmp_path / "inventory.json"
     inventory.write_text(json.dumps(INVENTORY))
     plugins = Path(__file__).parent / "plugins" / "connection"
-    product.environment |= {"ANSIBLE_CONNECTION_PLUGINS": str(plugins), "ANSIBLE_INVENTORY": str(inventory)}
+    product.environment |= {
+        "ANSIBLE_CONNECTION_PLUGINS": str(plugins),
+        "ANSIBLE_INVENTORY": str(inventory),
+        # The home of the account, which is where modules are shipped to otherwise, need not be the tests' own.
+        "ANSIBLE_REMOTE_TMP": str(tmp_path / "remote"),
+    }
     return product
 
 
