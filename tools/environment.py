@@ -2,7 +2,7 @@
 # Copyright (c) 2026, the steady.rollout authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Make the checkout's virtual environments: ``.venv`` and, for the oldest supported versions, ``.venv-min``.
+"""Make the checkout's virtual environments: ``.venv``; ``.venv-min`` for the oldest supported versions; ``.venv-aws``.
 
 An environment counts as made only when its stamp file is there and carries the key of what it was made from; the stamp
 is written last. A killed run therefore leaves a folder that the next run takes down and makes again. One lock file per
@@ -85,7 +85,7 @@ class Environment:
 
 def environments() -> dict[str, Environment]:
     """The environments by the name of their requirements file."""
-    folders = {"dev": ".venv", "compat": ".venv-min"}
+    folders = {"dev": ".venv", "compat": ".venv-min", "aws": ".venv-aws"}
     return {name: Environment(ROOT / folder, ROOT / "requirements" / f"{name}.txt") for name, folder in folders.items()}
 
 
@@ -274,7 +274,7 @@ def make(environment: Environment) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Check the machine, make what was asked for, return the exit status."""
     parser = argparse.ArgumentParser(description="Make the checkout's virtual environments.")
-    parser.add_argument("names", nargs="*", default=["dev"], help="dev (.venv), compat (.venv-min)")
+    parser.add_argument("names", nargs="*", default=["dev"], help="dev (.venv), compat (.venv-min), aws (.venv-aws)")
     parser.add_argument("--lab", action="store_true", help="also check that the lab can be built and run here")
     options = parser.parse_args(arguments)
     try:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import signal
@@ -199,7 +200,7 @@ def test_key_depends_on_all_that_goes_in(fake_go: FakeGo, tmp_path: Path) -> Non
     ):
         (module / "go.mod").write_text(mod)
         (module / "go.sum").write_text(total)
-        keys.add(build.build_key(version, module))
+        keys.add(build.build_key(version, dataclasses.replace(build.CONTROL_PLANE, module=module)))
     assert len(keys) == 4
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 from collections.abc import Iterator
@@ -212,12 +213,24 @@ def test_every_statement_is_logged_with_its_result(cluster: Harness) -> None:
     assert (refused["result"], refused["errno"], refused["cluster"]) == ("error", 1064, "starrocks/prod")
 
 
+def test_the_log_tells_connections_apart_and_how_long_a_statement_took(cluster: Harness) -> None:
+    cluster.faults({"kind": "slow", "match": "SHOW BACKENDS", "seconds": 0.05})
+    with cluster.connect(LEADER) as one, cluster.connect(LEADER) as other:
+        for connection, sql in ((one, "SHOW BACKENDS"), (one, "SELECT 1"), (other, "SELECT 2")):
+            with connection.cursor() as cursor:
+                cursor.execute(sql)
+    slow, same, another = cluster.queries()[-3:]
+    assert slow["connection"] == same["connection"] != another["connection"]
+    assert slow["seconds"] > same["seconds"] >= 0
+
+
 @pytest.mark.parametrize(
     "sql",
     ["SET PASSWORD = PASSWORD('hush')", "CREATE USER 'x' IDENTIFIED BY 'hush'", 'ALTER USER x IDENTIFIED BY "hush"'],
 )
 def test_secrets_never_reach_the_log(cluster: Harness, sql: str) -> None:
-    with pytest.raises(pymysql.err.MySQLError):
+    with contextlib.suppress(pymysql.err.MySQLError):
         cluster.query(LEADER, sql)
+    assert cluster.queries()[-1]["sql"].startswith(sql.split()[0])
     assert "hush" not in json.dumps(cluster.queries())
     assert redact(SET) == SET

@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pymysql
 import pytest
 
+from steadylab.certs import Authority
 from steadylab.simulator import harness
 from steadylab.simulator.harness import Harness
 
@@ -76,14 +78,16 @@ def test_a_rotated_password_counts_for_new_connections_only(cluster: Harness) ->
     assert cluster.query(LEADER, "SELECT 1", password="n3w")
 
 
-# Privileges: SYSTEM OPERATE for ADMIN and SHOW of nodes, NODE for ALTER SYSTEM.
+# Privileges: SYSTEM OPERATE for ADMIN and SHOW PROC, it or NODE for SHOW of nodes, NODE for ALTER SYSTEM.
 
 
 @pytest.mark.parametrize(
     ("privileges", "sql", "missing"),
     [
-        ([], "SHOW FRONTENDS", "OPERATE"),
-        ([], "SHOW PROC '/statistic'", "OPERATE"),
+        ([], "SHOW FRONTENDS", "OPERATE OR NODE"),
+        ([], "SHOW BACKENDS", "OPERATE OR NODE"),
+        ([], "SHOW COMPUTE NODES", "OPERATE OR NODE"),
+        (["NODE"], "SHOW PROC '/statistic'", "OPERATE"),
         ([], "ADMIN SHOW FRONTEND CONFIG", "OPERATE"),
         (["NODE"], f'ADMIN SET FRONTEND CONFIG ("{LIMIT}" = "0")', "OPERATE"),
         (["OPERATE"], "ALTER SYSTEM CREATE IMAGE", "NODE"),
@@ -105,6 +109,118 @@ def test_operate_is_enough_for_settings_and_node_for_images(cluster: Harness) ->
     assert _value(cluster, OTHER) == "7"
     cluster.query(FOLLOWER, "ALTER SYSTEM CREATE IMAGE", "admin", "")
     assert cluster.cluster_state()["images"] == 1
+
+
+def test_a_user_is_made_and_given_rights_by_sql(cluster: Harness) -> None:
+    cluster.query(FOLLOWER, "CREATE USER IF NOT EXISTS 'rollout' IDENTIFIED BY 'pw'")
+    cluster.query(FOLLOWER, "CREATE USER IF NOT EXISTS 'rollout' IDENTIFIED BY 'other'")
+    with pytest.raises(pymysql.err.OperationalError, match="the OPERATE privilege"):
+        cluster.query(LEADER, "SHOW PROC '/statistic'", "rollout", "pw")
+    cluster.query(LEADER, "GRANT OPERATE ON SYSTEM TO USER 'rollout'@'%'")
+    assert cluster.query(OTHER, "SHOW PROC '/statistic'", "rollout", "pw")
+    assert "pw" not in str(cluster.queries())
+
+
+def test_a_role_gives_nothing_before_it_is_activated(cluster: Harness) -> None:
+    cluster.query(LEADER, "CREATE USER rollout")
+    cluster.query(LEADER, "GRANT cluster_admin TO USER rollout")
+    with pytest.raises(pymysql.err.OperationalError, match="the NODE privilege"):
+        cluster.query(LEADER, "ALTER SYSTEM CREATE IMAGE", "rollout", "")
+    cluster.query(LEADER, "SET DEFAULT ROLE cluster_admin TO rollout")
+    cluster.query(LEADER, "ALTER SYSTEM CREATE IMAGE", "rollout", "")
+
+
+@pytest.mark.parametrize(
+    ("sql", "user", "match"),
+    [
+        ("CREATE USER rollout", "operator", "the GRANT privilege"),
+        ("GRANT OPERATE ON SYSTEM TO USER operator", "operator", "the GRANT privilege"),
+        ("CREATE USER operator", "root", "already exists"),
+        ("GRANT OPERATE ON SYSTEM TO USER ghost", "root", "not exist"),
+        ("GRANT nobody TO USER operator", "root", "cannot find role"),
+        ("SET DEFAULT ROLE db_admin TO operator", "root", "not granted"),
+    ],
+)
+def test_what_cannot_be_granted(cluster: Harness, sql: str, user: str, match: str) -> None:
+    cluster.change(users={"operator": {"privileges": ["OPERATE"]}})
+    with pytest.raises(pymysql.err.MySQLError, match=match):
+        cluster.query(LEADER, sql, user, "" if user == "operator" else "s3cret")
+
+
+def test_the_catalogue_shows_what_the_user_may_see(cluster: Harness) -> None:
+    counted = "SELECT COUNT(*) FROM information_schema.partitions_meta"
+    cluster.change(users={"blind": {"privileges": ["OPERATE"]}, "reader": {"privileges": ["SELECT"]}})
+    assert cluster.query(LEADER, counted, "blind", "") == [{"count(*)": "0"}]
+    assert cluster.query(LEADER, counted, "reader", "") == cluster.query(LEADER, counted) == [{"count(*)": "3"}]
+
+
+# TLS.
+
+HOST = "prod-fe-0.prod-fe-search.starrocks.svc"
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    made = Authority.create()
+    made.pair.write(tmp_path, "ca")
+    return made
+
+
+def _offer_tls(cluster: Harness, authority: Authority, *, required: bool = False) -> None:
+    pair = authority.issue("fe", names=(HOST,))
+    keystore = {"certificate": pair.certificate.decode(), "key": pair.key.decode(), "required": required}
+    cluster.change(tls={LEADER: keystore})
+
+
+@pytest.fixture
+def newer() -> Iterator[Harness]:
+    with harness.start(fe=2, be=0, password="s3cret", version="3.4.1") as running:
+        yield running
+
+
+def test_an_fe_with_a_keystore_offers_tls(newer: Harness, authority: Authority, tmp_path: Path) -> None:
+    _offer_tls(newer, authority)
+    with newer.connect(LEADER, ssl_ca=str(tmp_path / "ca.crt"), ssl_verify_cert=True) as connection:
+        with connection.cursor() as cursor:
+            # More than one record of TLS each way.
+            cursor.execute(f"SELECT '{'x' * 40_000}'")
+            assert len(str(cursor.fetchone())) > 40_000
+    with newer.connect(FOLLOWER) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT 2")
+    encrypted = {entry["fe"]: entry["encrypted"] for entry in newer.queries() if entry["sql"].startswith("SELECT '")}
+    assert encrypted == {LEADER: True}
+    assert {entry["encrypted"] for entry in newer.queries() if entry["fe"] == FOLLOWER} == {False}
+
+
+def test_an_fe_that_insists_on_tls_refuses_plain_connections(newer: Harness, authority: Authority) -> None:
+    _offer_tls(newer, authority, required=True)
+    with pytest.raises(pymysql.err.OperationalError) as caught:
+        newer.connect(LEADER, ssl_disabled=True)
+    assert _error(caught) == (5205, "Connections using insecure transport are prohibited")
+    assert newer.query(LEADER, "SELECT 1") == [{"1": "1"}]
+
+
+def test_versions_before_3_4_1_offer_no_tls(cluster: Harness, authority: Authority, tmp_path: Path) -> None:
+    _offer_tls(cluster, authority, required=True)
+    with pytest.raises(pymysql.err.OperationalError, match="2026"):
+        cluster.connect(LEADER, ssl_ca=str(tmp_path / "ca.crt"))
+    cluster.restart_pod(LEADER, version="3.4.1")
+    assert cluster.connect(LEADER, ssl_ca=str(tmp_path / "ca.crt"), ssl_verify_cert=True).open
+
+
+def test_a_client_that_does_not_trust_the_certificate_harms_nobody(
+    newer: Harness, authority: Authority, tmp_path: Path
+) -> None:
+    _offer_tls(newer, authority)
+    Authority.create().pair.write(tmp_path, "other")
+    with pytest.raises(pymysql.err.OperationalError, match="CERTIFICATE_VERIFY_FAILED"):
+        newer.connect(LEADER, ssl_ca=str(tmp_path / "other.crt"), ssl_verify_cert=True)
+    assert newer.query(LEADER, "SELECT 1") == [{"1": "1"}]
+
+
+def test_a_keystore_that_is_none_is_refused(newer: Harness) -> None:
+    with pytest.raises(ValueError, match="no certificate with its key"):
+        newer.change(tls={LEADER: {"certificate": "x", "key": "y"}})
 
 
 # Statements.

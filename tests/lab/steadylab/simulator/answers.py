@@ -56,6 +56,7 @@ class Session:
     connection_id: int
     variables: dict[str, str]
     database: str | None = None
+    encrypted: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,19 +112,22 @@ def goes_to_leader(statement: statements.Statement, session: Session) -> bool:
 
 
 def check_privileges(statement: statements.Statement, privileges: frozenset[str]) -> None:
-    """Raise StatementError unless the user may run the statement.
+    """Raise StatementError unless the user may run the statement (sql/analyzer/AuthorizerStmtVisitor.java).
 
-    SYSTEM-level OPERATE for ADMIN and SHOW of nodes, for which the NODE privilege of cluster_admin does as well;
-    NODE for ALTER SYSTEM.
+    GRANT for users, NODE for ALTER SYSTEM, OPERATE or NODE for SHOW of nodes, OPERATE alone for ADMIN and SHOW PROC. A
+    selection from information_schema.partitions_meta is refused to nobody, see the answer.
     """
     match statement:
+        case statements.CreateUser() | statements.GrantOperate() | statements.GrantRole() | statements.SetDefaultRole():
+            if "GRANT" not in privileges:
+                raise errors.privilege_denied("GRANT")
         case statements.CreateImage() | statements.TransferLeader():
             if "NODE" not in privileges:
                 raise errors.privilege_denied("NODE")
-        case statements.ShowNodes() | statements.ShowProc():
+        case statements.ShowNodes():
             if not privileges & {"OPERATE", "NODE"}:
-                raise errors.privilege_denied("OPERATE")
-        case statements.ShowConfig() | statements.SetConfig():
+                raise errors.privilege_denied("OPERATE OR NODE")
+        case statements.ShowProc() | statements.ShowConfig() | statements.SetConfig():
             if "OPERATE" not in privileges:
                 raise errors.privilege_denied("OPERATE")
 
@@ -178,6 +182,7 @@ def _evaluate(expression: str, question: Question) -> str | None:
         "user()": f"'{session.user}'@'%'",
         "connection_id()": str(session.connection_id),
         "database()": session.database,
+        "current_role()": ", ".join(_active_roles(question)) or "NONE",
     }
     if text in functions:
         return functions[text]
@@ -186,6 +191,57 @@ def _evaluate(expression: str, question: Question) -> str | None:
     if text.isdigit():
         return text
     raise errors.StatementError(f"Getting analyzing error. Detail message: No matching function {expression}.")
+
+
+def _active_roles(question: Question) -> list[str]:
+    """NODE cannot be granted: who has it has it by a role (docs: privilege_item.md)."""
+    name = question.session.user
+    if name == "root":
+        return ["root"]
+    return ["cluster_admin"] if "NODE" in question.cluster.users[name].privileges else []
+
+
+@answer.register
+def _(statement: statements.CreateUser, question: Question) -> Table:
+    question.cluster.create_user(statement.name, statement.password, may_exist=statement.may_exist)
+    return NOTHING
+
+
+@answer.register
+def _(statement: statements.GrantOperate, question: Question) -> Table:
+    question.cluster.grant(statement.user, privileges=frozenset({"OPERATE"}))
+    return NOTHING
+
+
+@answer.register
+def _(statement: statements.GrantRole, question: Question) -> Table:
+    question.cluster.grant_role(statement.user, statement.role)
+    return NOTHING
+
+
+@answer.register
+def _(statement: statements.SetDefaultRole, question: Question) -> Table:
+    question.cluster.set_default_role(statement.user, statement.role)
+    return NOTHING
+
+
+@answer.register
+def _(statement: statements.ShowGrants, question: Question) -> Table:
+    """docs/en/sql-reference/sql-statements/account-management/SHOW_GRANTS.md."""
+    if statement.role is not None:
+        rights = {"cluster_admin": "NODE, OPERATE", "root": "NODE, OPERATE", "db_admin": "OPERATE"}
+        if statement.role not in rights:
+            raise errors.StatementError(f"Getting analyzing error. Detail message: cannot find role {statement.role}!")
+        text = f"GRANT {rights[statement.role]} ON SYSTEM TO ROLE '{statement.role}'"
+        return Table(["RoleName", "Catalog", "Grants"], [[statement.role, None, text]])
+    who = f"'{question.session.user}'@'%'"
+    rows: list[list[str | None]] = [[who, None, f"GRANT '{role}' TO {who}"] for role in _active_roles(question)]
+    held = question.cluster.users[question.session.user].privileges
+    if "OPERATE" in held and not rows:
+        rows.append([who, None, f"GRANT OPERATE ON SYSTEM TO USER {who}"])
+    if "SELECT" in held and not rows:
+        rows.append([who, "default", f"GRANT SELECT ON ALL TABLES IN ALL DATABASES TO USER {who}"])
+    return Table(["UserIdentity", "Catalog", "Grants"], rows)
 
 
 _OPERATORS: Final[dict[str, Callable[[int, int], bool]]] = {
@@ -199,8 +255,13 @@ _OPERATORS: Final[dict[str, Callable[[int, int], bool]]] = {
 
 @answer.register
 def _(statement: statements.SelectPartitions, question: Question) -> Table:
-    """docs/en/sql-reference/information_schema/partitions_meta.md."""
-    rows = _partitions(question.cluster)
+    """docs/en/sql-reference/information_schema/partitions_meta.md.
+
+    It tells of tables on which the user has any privilege and is silent about the others
+    (service/InformationSchemaDataSource.generatePartitionsMetaResponse), so OPERATE alone shows nothing.
+    """
+    sees = "SELECT" in question.cluster.users[question.session.user].privileges
+    rows = _partitions(question.cluster) if sees else []
     if statement.operator is not None:
         compare = _OPERATORS[statement.operator]
         rows = [row for row in rows if compare(int(row["REPLICATION_NUM"]), statement.operand)]

@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
+import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
 from steadylab.simulator.faults import Fault
-from steadylab.simulator.model import Frontend
+from steadylab.simulator.model import Frontend, Keystore
 from steadylab.simulator.server import LOOPBACK
 from steadylab.simulator.simulation import Simulation
 from steadylab.simulator.world import Cluster
@@ -43,6 +45,7 @@ class Control:
             "settings": self._settings,
             "fe_conf": self._fe_conf,
             "users": self._users,
+            "tls": self._tls,
             "rotate_password": self._rotate_password,
             "tablets": self._tablets,
             "lag": self._lag,
@@ -58,7 +61,9 @@ class Control:
         ``demoted_exits: true`` restarts the process of the FE that loses the role.
         successors: pods that win the next elections, in this order.
         settings: {pod: {key: value}} in memory now; fe_conf: {pod: {key: value}} for the pod's next start.
-        users: {name: {password, privileges: [OPERATE, NODE]}}.
+        users: {name: {password, privileges: [OPERATE, NODE, SELECT, GRANT]}}; SELECT is on every table.
+        tls: {FE pod: {certificate, key: PEM texts, required: false}, or null for an FE without}. Versions before
+        3.4.1 do not offer it.
         rotate_password: the new password of root, or true to take what its Secret says now.
         tablets: {broken, error, inconsistent}: numbers that stay until changed.
         lag: {pod: journal entries it trails behind}; queries_running: {pod: number}.
@@ -113,6 +118,10 @@ class Control:
         for name, user in value.items():
             cluster.put_user(name, user.get("password", ""), frozenset(user.get("privileges", ())))
 
+    async def _tls(self, cluster: Cluster, value: Any, document: Mapping[str, Any]) -> None:
+        for pod, keystore in value.items():
+            self._frontend(cluster, pod).keystore = None if keystore is None else _keystore(**keystore)
+
     async def _rotate_password(self, cluster: Cluster, value: Any, document: Mapping[str, Any]) -> None:
         password = await self._password_source(cluster) if value is True else str(value)
         cluster.set_root_password(password)
@@ -133,6 +142,18 @@ class Control:
             if node is None:
                 raise ValueError(f"{cluster.key} has no node {pod!r}")
             node.queries = int(number)
+
+
+def _keystore(certificate: str, key: str, required: bool = False) -> Keystore:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with tempfile.NamedTemporaryFile("w", prefix="steady-lab-") as file:
+        file.write(f"{certificate}\n{key}")
+        file.flush()
+        try:
+            context.load_cert_chain(file.name)
+        except ssl.SSLError as error:
+            raise ValueError(f"no certificate with its key: {error}") from error
+    return Keystore(context, required)
 
 
 class ControlServer:

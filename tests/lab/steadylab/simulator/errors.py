@@ -38,6 +38,11 @@ def login_denied(user: str, *, with_password: bool) -> StatementError:
     return StatementError(f"Access denied for user '{user}' (using password: {using})", 1045, "28000")
 
 
+def insecure_transport() -> StatementError:
+    """ERR_SECURE_TRANSPORT_REQUIRED: ssl_force_secure_transport, and the client did not ask for TLS."""
+    return StatementError("Connections using insecure transport are prohibited", 5205, "HY000")
+
+
 def privilege_denied(privilege: str) -> StatementError:
     """ERR_ACCESS_DENIED: a SYSTEM-level privilege is missing."""
     return StatementError(

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from hashlib import sha1
@@ -13,8 +14,15 @@ from typing import Any, Final, Literal
 Component = Literal["fe", "be", "cn"]
 
 EDIT_LOG_PORT: Final = 9010
-# cluster_admin, which root has, holds both; OPERATE alone is enough for ADMIN and SHOW (docs: privilege overview).
-PRIVILEGES: Final = frozenset({"OPERATE", "NODE"})
+# What root's roles hold of it all (docs: privilege_item.md): OPERATE and GRANT on SYSTEM; NODE, which cannot be granted
+# singly; SELECT, here on every table.
+PRIVILEGES: Final = frozenset({"OPERATE", "NODE", "SELECT", "GRANT"})
+# docs: built_in_roles.md, a selection.
+ROLES: Final = {
+    "cluster_admin": frozenset({"OPERATE", "NODE"}),
+    "db_admin": frozenset({"OPERATE", "SELECT"}),
+    "user_admin": frozenset({"GRANT"}),
+}
 
 
 @dataclass(frozen=True)
@@ -88,10 +96,16 @@ class Options:
     """Whether ALTER SYSTEM TRANSFER LEADER exists (StarRocks PR 75592, releases after mid-2026)."""
     set_config_calls_dead: bool = False
     """Older NodeMgr.setConfig: dead FEs are called too, and the error comes after the rest has the value."""
+    checkpoint_seconds: float = 0.3
+    """How often the leader looks whether a metadata image is due (StarRocks: 60, FeConstants)."""
+    http_auth: bool = False
+    """fe.conf enable_http_auth (StarRocks PR 73822): the FE's HTTP interface wants a user with OPERATE."""
     leader_role_hidden: bool = False
     """SHOW FRONTENDS shows no LEADER, SHOW PROC '/frontends' does (StarRocks issue 50999, seen on 3.3.0 to 3.3.3)."""
     observers: list[str] = field(default_factory=list)
     """FE pods that join as OBSERVER: they replay, but never vote or lead."""
+    image_push_refused: list[str] = field(default_factory=list)
+    """FE pods that take no image from the leader."""
     set_config_unreachable: list[str] = field(default_factory=list)
     """Live FE pods whose thrift port does not answer the leader's setConfig call."""
     fe_conf: dict[str, str] = field(default_factory=dict)
@@ -121,11 +135,13 @@ class User:
     """A StarRocks user; ``auth_string`` is the double SHA-1 that mysql_native_password stores, empty for no password.
 
     None means that the password is not known yet (its Secret could not be read), so that nobody can log in.
+    ``privileges`` are those in force, ``roles`` what was granted, which gives nothing until it is activated.
     """
 
     name: str
     auth_string: str | None
     privileges: frozenset[str]
+    roles: frozenset[str] = frozenset()
 
 
 def native_password(password: str) -> str:
@@ -158,6 +174,14 @@ class Node:
     queries: int = 0
 
 
+@dataclass(frozen=True)
+class Keystore:
+    """TLS of an FE, as ssl_keystore_location in its fe.conf; ``required`` is ssl_force_secure_transport."""
+
+    context: ssl.SSLContext
+    required: bool
+
+
 @dataclass
 class Frontend(Node):
     """An FE: its place in the replication group and the settings its process holds in memory."""
@@ -167,5 +191,11 @@ class Frontend(Node):
     joined_at: float = 0.0
     journal_at_stop: int = 0
     extra_lag: int = 0
+    image: int | None = None
+    """The journal id that its newest metadata image ends with; it survives a restart of the process."""
+    image_writes: int = 0
+    image_pushes: int = 0
+    """What its process has counted as leader (starrocks_fe_image_write, starrocks_fe_image_push)."""
     settings: dict[str, str] = field(default_factory=dict)
     conf: dict[str, str] = field(default_factory=dict)
+    keystore: Keystore | None = None

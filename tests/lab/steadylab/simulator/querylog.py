@@ -15,7 +15,9 @@ from steadylab.simulator.statements import redact
 
 @dataclass(frozen=True)
 class Entry:
-    """One statement. ``fe`` is the pod that executed it; ``forwarded_from`` the pod the client was connected to."""
+    """One statement, logged ``at`` the moment of its answer, ``seconds`` after it came. ``fe`` is the pod that executed
+    it; ``forwarded_from`` the pod the client was connected to, ``encrypted`` whether with TLS, ``connection`` its
+    number on that pod."""
 
     at: float
     cluster: str
@@ -26,6 +28,9 @@ class Entry:
     result: str
     errno: int | None = None
     error: str | None = None
+    encrypted: bool = False
+    seconds: float = 0.0
+    connection: int = 0
 
 
 class QueryLog:

@@ -4,7 +4,7 @@
 """The MySQL-protocol listener of one FE pod, on top of mysql-mimic.
 
 mysql-mimic brings the packets, the handshake and mysql_native_password. Two things it does otherwise than an FE are
-done here: errors carry StarRocks' own numbers and states, and a failed login ends the connection.
+done here: errors carry StarRocks' own numbers and states, and a failed login ends the connection. TLS is in tls.py.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol
 
@@ -22,12 +23,14 @@ from mysql_mimic.control import LocalControl
 from mysql_mimic.errors import MysqlError
 from mysql_mimic.results import ResultColumn, ResultSet
 from mysql_mimic.session import BaseSession
-from mysql_mimic.stream import ConnectionClosed, MysqlStream
+from mysql_mimic.stream import ConnectionClosed
 from mysql_mimic.types import ColumnType
 from mysql_mimic.variables import GlobalVariables, SessionVariables
 
 from steadylab.simulator.answers import Table
-from steadylab.simulator.errors import StatementError, login_denied
+from steadylab.simulator.errors import StatementError, insecure_transport, login_denied
+from steadylab.simulator.model import Keystore
+from steadylab.simulator.tls import FrontendStream
 
 LOOPBACK: Final = "127.0.0.1"
 UNKNOWN_COMMAND: Final = StatementError("Unknown command", 1047, "08S01")
@@ -46,7 +49,10 @@ class Handler(Protocol):
     def aborts_connection(self) -> bool:
         """Whether a connection that arrives now is aborted before the handshake."""
 
-    def open_session(self, user: str, connection_id: int) -> Callable[[str], Awaitable[Table]]:
+    def keystore(self) -> Keystore | None:
+        """TLS as the FE offers it now; None where it offers none."""
+
+    def open_session(self, user: str, connection_id: int, encrypted: bool) -> Callable[[str], Awaitable[Table]]:
         """A function that runs one statement after the other for a user; raises StatementError or ConnectionDropped."""
 
 
@@ -75,9 +81,18 @@ class _Session(BaseSession):
 class FrontendConnection(Connection):
     """One client of an FE."""
 
-    def __init__(self, stream: MysqlStream, control: LocalControl, handler: Handler) -> None:
-        super().__init__(stream=stream, session=_Session(), control=control, identity_provider=_Identities(handler))
+    def __init__(self, stream: FrontendStream, control: LocalControl, handler: Handler) -> None:
+        keystore = handler.keystore()
+        super().__init__(
+            stream=stream,
+            session=_Session(),
+            control=control,
+            identity_provider=_Identities(handler),
+            ssl=keystore.context if keystore else None,
+        )
         self._handler = handler
+        self._channel = stream
+        self._insists_on_tls = keystore is not None and keystore.required
         self._run: Callable[[str], Awaitable[Table]] | None = None
 
     async def serve(self) -> None:
@@ -87,7 +102,7 @@ class FrontendConnection(Connection):
             await self.command_phase()
         except StatementError as error:
             await self._send_error(error)
-        except (ConnectionClosed, ConnectionDropped, ConnectionError, asyncio.IncompleteReadError):
+        except (ConnectionClosed, ConnectionDropped, ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
             return
         except MysqlError as error:
             await self._send_error(StatementError(error.msg, int(error.code), "08S01"))
@@ -105,7 +120,13 @@ class FrontendConnection(Connection):
         auth_state: AuthState | None = None,
         server_plugin: AuthPlugin | None = None,
     ) -> None:
-        """Check user and password with mysql_native_password, asking the client to switch to it where it must."""
+        """Check user and password with mysql_native_password, asking the client to switch to it where it must.
+
+        An FE that insists on TLS says so now (mysql/MysqlProto.java); that it lets localhost in without is left out,
+        for here every client is local.
+        """
+        if self._insists_on_tls and not self._channel.encrypted:
+            raise insecure_transport()
         user = await self.identity_provider.get_user(username)
         plugin = self.identity_provider.get_default_plugin()
         info = AuthInfo(
@@ -123,7 +144,7 @@ class FrontendConnection(Connection):
         if user is None or not isinstance(decision, Success):
             raise login_denied(username, with_password=bool(info.data))
         self.session.username = username
-        self._run = self._handler.open_session(username, self.connection_id)
+        self._run = self._handler.open_session(username, self.connection_id, self._channel.encrypted)
         await self.stream.write(self.ok())
 
     async def _switch_plugin(self, plugin: AuthPlugin) -> bytes:
@@ -174,16 +195,22 @@ class FrontendConnection(Connection):
         await self.write_text_resultset(ResultSet(table.rows, columns))
 
 
-class FrontendServer:
+class Listener:
     """The listener of one FE pod: it keeps its port while it is closed, so that connections are refused then."""
 
-    def __init__(self, handler: Handler, port: int = 0) -> None:
-        self._handler = handler
-        self._control = LocalControl()
+    def __init__(self, port: int = 0) -> None:
         self._server: asyncio.Server | None = None
         self._clients: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self._reserved: socket.socket | None = self._reserve(port)
         self.port: int = self._reserved.getsockname()[1]
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Talk with one client to its end."""
+        raise NotImplementedError
+
+    def admits(self) -> bool:
+        """Whether a new connection is served at all; else it ends without a word."""
+        return True
 
     @property
     def listening(self) -> bool:
@@ -228,16 +255,35 @@ class FrontendServer:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task: asyncio.Task[Any] | None = asyncio.current_task()
-        if task is None or self._handler.aborts_connection():
+        if task is None or not self.admits():
             writer.transport.abort()
             return
-        connection = FrontendConnection(MysqlStream(reader, writer), self._control, self._handler)
-        connection.connection_id = await self._control.add(connection)
         self._clients[task] = writer
         try:
             with contextlib.suppress(asyncio.CancelledError):
-                await connection.serve()
+                await self.serve(reader, writer)
         finally:
             del self._clients[task]
-            await self._control.remove(connection.connection_id)
             writer.close()
+
+
+class FrontendServer(Listener):
+    """An FE's MySQL protocol."""
+
+    def __init__(self, handler: Handler, port: int = 0) -> None:
+        super().__init__(port)
+        self._handler = handler
+        self._control = LocalControl()
+
+    def admits(self) -> bool:
+        """As its handler says."""
+        return not self._handler.aborts_connection()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection, which others may kill while it lasts."""
+        connection = FrontendConnection(FrontendStream(reader, writer), self._control, self._handler)
+        connection.connection_id = await self._control.add(connection)
+        try:
+            await connection.serve()
+        finally:
+            await self._control.remove(connection.connection_id)

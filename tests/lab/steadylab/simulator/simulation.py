@@ -11,15 +11,19 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from steadylab.simulator import answers, statements
 from steadylab.simulator.answers import Question, Session, Table
 from steadylab.simulator.errors import StatementError
 from steadylab.simulator.faults import Fault, Faults
-from steadylab.simulator.model import Frontend, Node, Options, Pod
+from steadylab.simulator.felog import FrontendLogs
+from steadylab.simulator.metahttp import MetaServer, Reply, answer
+from steadylab.simulator.model import Frontend, Keystore, Node, Options, Pod
 from steadylab.simulator.querylog import Entry, QueryLog
-from steadylab.simulator.server import LOOPBACK, ConnectionDropped, FrontendServer
+from steadylab.simulator.server import LOOPBACK, ConnectionDropped, FrontendServer, Listener
+from steadylab.simulator.versions import TLS_SINCE, Version
 from steadylab.simulator.world import Cluster
 
 
@@ -33,16 +37,19 @@ class Simulation:
         seed: int = 0,
         fe_ports: Mapping[str, int] | None = None,
         query_log: QueryLog | None = None,
+        fe_logs: FrontendLogs | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.clusters: dict[str, Cluster] = {}
         self.faults = Faults()
         self.query_log = query_log or QueryLog()
+        self._fe_logs = fe_logs
         self.clock = clock
         self._options = options
         self._seed = seed
         self._fe_ports = dict(fe_ports or {})
         self._servers: dict[str, FrontendServer] = {}
+        self._meta_servers: dict[str, MetaServer] = {}
         self._pods: dict[str, set[str]] = {}
         self._changed = asyncio.Event()
         self._revision = 0
@@ -82,9 +89,10 @@ class Simulation:
         cluster = self.clusters.pop(key)
         del self._pods[key]
         for frontend in cluster.frontends:
-            server = self._servers.pop(f"{cluster.namespace}/{frontend}", None)
-            if server is not None:
-                await server.stop()
+            address = f"{cluster.namespace}/{frontend}"
+            for server in (self._servers.pop(address, None), self._meta_servers.pop(address, None)):
+                if server is not None:
+                    await server.stop()
 
     def cluster(self, key: str | None = None) -> Cluster:
         """A cluster by ``namespace/name``; without a key the only one. Raises ValueError."""
@@ -109,6 +117,8 @@ class Simulation:
         now = self.clock()
         for cluster in self.clusters.values():
             cluster.advance(now)
+            if self._fe_logs is not None:
+                self._fe_logs.follow(cluster)
         async with self._listeners:
             await self._sync_listeners()
         self._notify()
@@ -125,11 +135,16 @@ class Simulation:
         if server is None:
             server = FrontendServer(_FrontendHandler(self, cluster, frontend), self._fe_ports.get(address, 0))
             self._servers[address] = server
-        serves = frontend.up and not self.faults.listener_closed(cluster.key, frontend.pod)
-        if serves and not server.listening:
-            await server.open()
-        elif server.listening and not serves:
-            await server.close()
+            self._meta_servers[address] = MetaServer(self._meta_of(cluster, frontend))
+        await _bring_in_line(server, frontend.up and not self.faults.listener_closed(cluster.key, frontend.pod))
+        await _bring_in_line(self._meta_servers[address], frontend.up)
+
+    def _meta_of(self, cluster: Cluster, frontend: Frontend) -> Callable[[str, str], Reply]:
+        def reply(target: str, authorization: str) -> Reply:
+            cluster.advance(self.clock())
+            return answer(cluster, frontend, target, authorization, self.clock())
+
+        return reply
 
     def _notify(self) -> None:
         self._revision += 1
@@ -164,7 +179,7 @@ class Simulation:
         if self._timer is not None:
             self._timer.cancel()
         await asyncio.gather(*self._settling)
-        for server in self._servers.values():
+        for server in (*self._servers.values(), *self._meta_servers.values()):
             await server.stop()
         self.query_log.close()
 
@@ -195,19 +210,19 @@ class Simulation:
 
         Raises StatementError or ConnectionDropped.
         """
-        executed_by = [fe.pod]
+        executed_by, began = [fe.pod], self.clock()
         try:
             table = await self._run_with_faults(cluster, fe, session, sql, executed_by)
         except StatementError as error:
-            self._log(cluster, fe, session, sql, executed_by[0], "error", error)
+            self._log(cluster, fe, session, sql, executed_by[0], began, "error", error)
             raise
         except ConnectionDropped:
-            self._log(cluster, fe, session, sql, executed_by[0], "dropped")
+            self._log(cluster, fe, session, sql, executed_by[0], began, "dropped")
             raise
         except asyncio.CancelledError:
-            self._log(cluster, fe, session, sql, executed_by[0], "connection lost")
+            self._log(cluster, fe, session, sql, executed_by[0], began, "connection lost")
             raise
-        self._log(cluster, fe, session, sql, executed_by[0], "ok")
+        self._log(cluster, fe, session, sql, executed_by[0], began, "ok")
         return table
 
     def _log(
@@ -217,14 +232,15 @@ class Simulation:
         session: Session,
         sql: str,
         executed_by: str,
+        began: float,
         result: str,
         error: StatementError | None = None,
     ) -> None:
         forwarded_from = fe.pod if executed_by != fe.pod else None
         errno, message = (error.errno, error.message) if error else (None, None)
-        self.query_log.add(
-            Entry(self.clock(), cluster.key, executed_by, session.user, sql, forwarded_from, result, errno, message)
-        )
+        at, user, encrypted = self.clock(), session.user, session.encrypted
+        entry = Entry(at, cluster.key, executed_by, user, sql, forwarded_from, result, errno, message, encrypted)
+        self.query_log.add(replace(entry, seconds=at - began, connection=session.connection_id))
 
     async def _run_with_faults(
         self, cluster: Cluster, fe: Frontend, session: Session, sql: str, executed_by: list[str]
@@ -329,17 +345,27 @@ class Simulation:
         }
 
     def _frontend_state(self, cluster: Cluster, frontend: Frontend, now: float) -> dict[str, Any]:
-        server = self._servers.get(f"{cluster.namespace}/{frontend.pod}")
+        address = f"{cluster.namespace}/{frontend.pod}"
+        server, meta = self._servers.get(address), self._meta_servers.get(address)
         return {
             **_node_state(frontend),
             "host": LOOPBACK,
             "port": server.port if server else None,
+            "http_port": meta.port if meta else None,
+            "image": frontend.image,
             "listening": bool(server and server.listening),
             "role": "LEADER" if frontend.pod == cluster.leader else frontend.role,
             "joined": frontend.member,
             "replayed": cluster.replayed(frontend, now),
             "settings": dict(frontend.settings),
         }
+
+
+async def _bring_in_line(server: Listener, serves: bool) -> None:
+    if serves and not server.listening:
+        await server.open()
+    elif server.listening and not serves:
+        await server.close()
 
 
 def _node_state(node: Node) -> dict[str, Any]:
@@ -361,8 +387,13 @@ class _FrontendHandler:
     def aborts_connection(self) -> bool:
         return self._simulation.faults.aborts_connection(self._cluster.key, self._frontend.pod)
 
-    def open_session(self, user: str, connection_id: int) -> Callable[[str], Awaitable[Table]]:
-        session = Session(user, connection_id, answers.session_variables(self._frontend.version))
+    def keystore(self) -> Keystore | None:
+        offers = Version.parse(self._frontend.version) >= TLS_SINCE
+        return self._frontend.keystore if offers else None
+
+    def open_session(self, user: str, connection_id: int, encrypted: bool) -> Callable[[str], Awaitable[Table]]:
+        variables = answers.session_variables(self._frontend.version)
+        session = Session(user, connection_id, variables, encrypted=encrypted)
 
         def run(sql: str) -> Awaitable[Table]:
             return self._simulation.run(self._cluster, self._frontend, session, sql)

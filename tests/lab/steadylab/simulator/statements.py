@@ -100,6 +100,45 @@ class ShowDatabases:
 
 
 @dataclass(frozen=True)
+class CreateUser:
+    """``CREATE USER [IF NOT EXISTS] name [IDENTIFIED BY 'password']``."""
+
+    name: str
+    password: str
+    may_exist: bool
+
+
+@dataclass(frozen=True)
+class GrantOperate:
+    """``GRANT OPERATE ON SYSTEM TO USER name``."""
+
+    user: str
+
+
+@dataclass(frozen=True)
+class GrantRole:
+    """``GRANT role TO USER name``, which activates nothing."""
+
+    role: str
+    user: str
+
+
+@dataclass(frozen=True)
+class SetDefaultRole:
+    """``SET DEFAULT ROLE role TO name``."""
+
+    role: str
+    user: str
+
+
+@dataclass(frozen=True)
+class ShowGrants:
+    """``SHOW GRANTS [FOR ROLE name]``: the user's own without a role."""
+
+    role: str | None
+
+
+@dataclass(frozen=True)
 class UseDatabase:
     """``USE name``."""
 
@@ -119,12 +158,21 @@ Statement = (
     | ShowVariables
     | ShowNothing
     | ShowDatabases
+    | CreateUser
+    | GrantOperate
+    | GrantRole
+    | SetDefaultRole
+    | ShowGrants
     | UseDatabase
 )
 
 _STRING: Final = r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')"""
 _NAME: Final = r"[A-Za-z_][A-Za-z0-9_]*"
 _EXPRESSION: Final = rf"@@(?:(?:session|global)\.)?{_NAME}|{_NAME}\s*\(\s*\)|\d+|{_STRING}"
+
+
+# A user identity without a host means any host.
+_USER: Final = rf"""(?:['"`]?({_NAME})['"`]?(?:@['"]%['"])?)"""
 
 
 def _unquote(text: str) -> str:
@@ -209,6 +257,14 @@ _GRAMMAR: Final[tuple[tuple[str, Callable[[re.Match[str]], Statement]], ...]] = 
     (r"SHOW\s+(?:WARNINGS|ERRORS)", _nothing("Level", "Code", "Message")),
     (r"SHOW\s+RUNNING\s+QUERIES", _nothing("QueryId", "StartTime", "State", "Fe")),
     (r"SHOW\s+DATABASES", lambda m: ShowDatabases()),
+    (
+        rf"CREATE\s+USER\s+(?P<may>IF\s+NOT\s+EXISTS\s+)?{_USER}(?:\s+IDENTIFIED\s+BY\s+(?P<password>{_STRING}))?",
+        lambda m: CreateUser(m[2], _optional(m["password"]) or "", m["may"] is not None),
+    ),
+    (rf"GRANT\s+OPERATE\s+ON\s+SYSTEM\s+TO\s+USER\s+{_USER}", lambda m: GrantOperate(m[1])),
+    (rf"GRANT\s+[`']?({_NAME})[`']?\s+TO\s+USER\s+{_USER}", lambda m: GrantRole(m[1], m[2])),
+    (rf"SET\s+DEFAULT\s+ROLE\s+[`']?({_NAME})[`']?\s+TO\s+{_USER}", lambda m: SetDefaultRole(m[1], m[2])),
+    (rf"SHOW\s+GRANTS(?:\s+FOR\s+ROLE\s+[`']?({_NAME})[`']?)?", lambda m: ShowGrants(m[1])),
     (rf"USE\s+`?({_NAME})`?", lambda m: UseDatabase(m[1])),
 )
 

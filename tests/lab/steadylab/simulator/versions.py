@@ -41,6 +41,9 @@ def version_of_image(image: str, default: str = "0.0.0") -> str:
     return tag if re.match(r"v?\d+\.\d+", tag) else default
 
 
+# The documentation of TLS (docs/en/administration/user_privs/ssl_authentication.md) names this release.
+TLS_SINCE: Final = Version(3, 4, 1)
+
 # Columns grow by version, so clients must address them by name. The lists are those of the StarRocks sources named
 # in each comment; the exact first version of a column is inferred where it says so.
 

@@ -17,6 +17,7 @@ from steadylab.simulator import errors, settings
 from steadylab.simulator.model import (
     EDIT_LOG_PORT,
     PRIVILEGES,
+    ROLES,
     Frontend,
     Heartbeat,
     Node,
@@ -49,6 +50,9 @@ class Cluster:
         self.history: list[dict[str, Any]] = []
         self.events: list[dict[str, Any]] = []
         self.images = 0
+        self._closed_at: int | None = None
+        self._checkpoint_due: float | None = None
+        self._push_to: set[str] = set()
         self._writes = 0
         self._election_due: float | None = None
         self._forced: list[tuple[float, str]] = []
@@ -118,6 +122,7 @@ class Cluster:
         if isinstance(node, Frontend):
             if restarted:
                 self._load_settings(node, now)
+                node.image_writes = node.image_pushes = 0
             node.joined_at = now
         elif node.pod in self.backends:
             self.tablets.backend_comes(node.pod, now)
@@ -382,11 +387,53 @@ class Cluster:
         return max(0, self.journal(now) - lag)
 
     def create_image(self, now: float) -> None:
-        """ALTER SYSTEM CREATE IMAGE: the leader writes an image and a journal entry."""
+        """ALTER SYSTEM CREATE IMAGE: the journal's current part is closed (GlobalStateMgr.triggerNewImage).
+
+        The image itself is made when the leader looks next.
+        """
         self.require_leader()
         self.images += 1
+        self._closed_at = self.journal(now)
         self._writes += 1
-        self._record(now, "image created", pod=self.leader)
+        if self._checkpoint_due is None:
+            self._checkpoint_due = now + self.options.checkpoint_seconds
+        self._record(now, "journal closed", pod=self.leader, journal=self._closed_at)
+
+    def _checkpoint(self, now: float) -> None:
+        """The leader makes the image that is due and pushes it (leader/Checkpoint.java, CheckpointController.java).
+
+        Before 3.4 a push counts once, when all others have the image, and one that failed waits for the next image;
+        since 3.4 each FE counts, and a failed push is repeated.
+        """
+        self._checkpoint_due = None
+        if self.leader is None:
+            # Whoever leads next finds the closed part of the journal.
+            self._checkpoint_due = now + self.options.checkpoint_seconds
+            return
+        leader = self.frontends[self.leader]
+        repeats = Version.parse(leader.version) >= Version(3, 4, 0)
+        if self._closed_at is not None:
+            leader.image, self._closed_at = self._closed_at, None
+            leader.image_writes += 1
+            self._push_to = {frontend.pod for frontend in self._others(leader)}
+            self._record(now, "image made", pod=leader.pod, journal=leader.image)
+        pushed = self._push_image(leader)
+        leader.image_pushes += len(pushed) if repeats else int(bool(pushed) and not self._push_to)
+        if self._push_to and repeats:
+            self._checkpoint_due = now + self.options.checkpoint_seconds
+        missing = sorted(self._push_to)
+        self._record(now, "image pushed", pod=leader.pod, journal=leader.image, to=sorted(pushed), missing=missing)
+
+    def _push_image(self, leader: Frontend) -> list[str]:
+        pushed = [
+            pod
+            for pod in sorted(self._push_to)
+            if self.frontends[pod].up and pod not in self.options.image_push_refused
+        ]
+        for pod in pushed:
+            self.frontends[pod].image = leader.image
+        self._push_to -= set(pushed)
+        return pushed
 
     # Tablets.
 
@@ -407,8 +454,7 @@ class Cluster:
     def next_event(self, now: float) -> float | None:
         """When something will happen by itself; None when nothing will."""
         moments = [at for at, _ in self._forced] + [at for at, _ in self._heartbeats]
-        if self._election_due is not None:
-            moments.append(self._election_due)
+        moments += [at for at in (self._election_due, self._checkpoint_due) if at is not None]
         moments += self.tablets.moments(self.scheduling_limit(), now)
         caught_up = (fe.joined_at + self.options.lag_seconds for fe in self.members() if fe.up)
         moments += [at for at in caught_up if at > now]
@@ -422,6 +468,8 @@ class Cluster:
             self._force(pod, now)
         if self._election_due is not None and self._election_due <= now:
             self._hold_election(now)
+        if self._checkpoint_due is not None and self._checkpoint_due <= now:
+            self._checkpoint(now)
         self._settle(now)
 
     def _force(self, pod: str, now: float) -> None:
@@ -437,6 +485,39 @@ class Cluster:
         if not privileges <= PRIVILEGES:
             raise ValueError(f"unknown privileges {sorted(privileges - PRIVILEGES)}; known: {sorted(PRIVILEGES)}")
         self.users[name] = User(name, native_password(password), privileges)
+
+    def create_user(self, name: str, password: str, *, may_exist: bool) -> None:
+        """CREATE USER (authentication/AuthenticationMgr.java); raises StatementError."""
+        if name not in self.users:
+            self.put_user(name, password, frozenset())
+        elif not may_exist:
+            raise errors.StatementError(f"Operation CREATE USER failed for '{name}'@'%' : user already exists")
+
+    def grant(self, name: str, *, privileges: frozenset[str]) -> None:
+        """GRANT privileges TO USER; raises StatementError."""
+        user = self._user(name)
+        self.users[name] = replace(user, privileges=user.privileges | privileges)
+
+    def grant_role(self, name: str, role: str) -> None:
+        """GRANT role TO USER; raises StatementError."""
+        if role not in ROLES:
+            raise errors.StatementError(f"Getting analyzing error. Detail message: cannot find role {role}!")
+        user = self._user(name)
+        self.users[name] = replace(user, roles=user.roles | {role})
+
+    def set_default_role(self, name: str, role: str) -> None:
+        """SET DEFAULT ROLE; here it counts for open sessions as well. Raises StatementError."""
+        user = self._user(name)
+        if role not in user.roles:
+            raise errors.StatementError(
+                f"Getting analyzing error. Detail message: Role {role} is not granted to {name}."
+            )
+        self.grant(name, privileges=ROLES[role])
+
+    def _user(self, name: str) -> User:
+        if name not in self.users:
+            raise errors.StatementError(f"Getting analyzing error. Detail message: user '{name}'@'%' not exist!")
+        return self.users[name]
 
     def set_root_password(self, password: str) -> None:
         """Change the password of root; connections that are open stay."""
