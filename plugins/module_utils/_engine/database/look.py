@@ -1,0 +1,172 @@
+# Copyright (c) 2026, the steady.rollout authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: for the plugins of steady.rollout only; it may change without notice.
+"""Everything a decision needs: Secrets, Lease, Jobs with their pods and logs, and the checks where they are due."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from ansible_collections.steady.rollout.plugins.module_utils._domain.database import url as urls
+from ansible_collections.steady.rollout.plugins.module_utils._domain.database.job import CA_KEY, PREFIX, URL_KEY
+from ansible_collections.steady.rollout.plugins.module_utils._domain.database.plan import Tool
+from ansible_collections.steady.rollout.plugins.module_utils._domain.database.snapshot import (
+    Lease,
+    Managed,
+    Snapshot,
+    Source,
+)
+from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Denied, Refused
+from ansible_collections.steady.rollout.plugins.module_utils._engine.database.undertaking import Undertaking
+from ansible_collections.steady.rollout.plugins.module_utils._kube import jobs, lease, secrets
+from ansible_collections.steady.rollout.plugins.module_utils._kube.lease import State as LeaseState
+
+SOURCE_ANNOTATION = f"{PREFIX}/source"
+EXPIRES_ANNOTATION = f"{PREFIX}/expires"
+DIRECTORY_ANNOTATION = f"{PREFIX}/directory-hash"
+JOB_ANNOTATION = f"{PREFIX}/job"
+
+Part = Literal["origin", "managed", "lease", "jobs", "directory"]
+PARTS: tuple[Part, ...] = ("origin", "managed", "lease", "jobs", "directory")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where the URL comes from, and the URL itself, which is a secret."""
+
+    source: Source = field(default_factory=Source)
+    url: urls.DatabaseUrl | None = field(default=None, repr=False)
+    ca_bundle: bytes | None = field(default=None, repr=False)
+    hide: urls.Redactor = field(default_factory=urls.Redactor, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The Secret that the Jobs read; `hide` takes what is in it out of texts."""
+
+    managed: Managed | None = None
+    ca_bundle: bool = False
+    hide: urls.Redactor = field(default_factory=urls.Redactor, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was seen, part by part: a write makes one part old, and only that one is looked at again."""
+
+    origin: Origin = field(default_factory=Origin)
+    kept: Kept = field(default_factory=Kept)
+    lease: Lease = field(default_factory=Lease)
+    lease_state: LeaseState | None = None
+    jobs: jobs.Look = field(default_factory=lambda: jobs.Look((), ()))
+    directory: str = ""
+
+    @property
+    def tool(self) -> Tool:
+        """What reading logs needs."""
+        url = self.origin.url
+        return Tool(self.origin.hide.hiding(self.kept.hide.secrets), url.engine if url else "postgres")
+
+    def snapshot(self, work: Undertaking) -> Snapshot:
+        """It as the domain sees it: without a secret."""
+        return Snapshot(
+            name=work.owner.name,
+            namespace=work.namespace,
+            uid=work.owner.uid,
+            generation=work.generation,
+            source=self.origin.source,
+            managed=self.kept.managed,
+            lease=self.lease,
+            jobs=self.jobs.jobs,
+            stray_pods=self.jobs.stray_pods,
+            directory=self.directory,
+        )
+
+
+def look(work: Undertaking, before: Seen, parts: Iterable[Part], *, read_log_of: str = "") -> Seen:
+    """`before` with these parts as they are now; logs are read of the Job `read_log_of`, once it is over."""
+    seen, wanted = before, set(parts)
+    if "origin" in wanted:
+        seen = replace(seen, origin=_origin(work))
+    if "managed" in wanted:
+        seen = replace(seen, kept=_kept(work))
+    if "lease" in wanted:
+        state, found = _lease(work, seen.origin.source.lease)
+        seen = replace(seen, lease_state=state, lease=found)
+    if "jobs" in wanted:
+        names = [read_log_of] if read_log_of else []
+        seen = replace(seen, jobs=jobs.look(work.client, work.namespace, work.owner.name, read_logs=names))
+    if "directory" in wanted:
+        seen = replace(seen, directory=_directory(work))
+    return seen
+
+
+def _origin(work: Undertaking) -> Origin:
+    """The customer's Secret: where it is, whether it holds a URL, and of which database."""
+    reference = work.spec.secret
+    if reference is None:
+        return Origin(Source(reason="AwsUnavailable", problem="an IAM token cannot be made here"))
+    where = f'Secret "{reference.name}" in namespace "{work.namespace}"'
+    found = secrets.read(work.client, work.namespace, reference.name)
+    if found is None:
+        return Origin(Source(reason="SecretNotFound", problem=f"{where} does not exist."))
+    data = secrets.decoded(found, reference.key)
+    if data is None:
+        keys = ", ".join(sorted(found.get("data") or {})) or "none"
+        problem = f'{where} has no key "{reference.key}"; its keys: {keys}.'
+        return Origin(Source(reason="SecretNotFound", problem=problem))
+    metadata = found["metadata"]
+    checked = work.settings.tools.connection_check_ms
+    version = f"{metadata['uid']}.{metadata['resourceVersion']}.{checked}"
+    text = data.decode("utf-8", "replace")
+    try:
+        url = urls.parse(text, f"{where} key {reference.key}").checking_client(checked)
+    except Refused as refused:
+        problem = f"{refused.reason}; {refused.remedy}."
+        return Origin(Source(version, reason="UrlInvalid", problem=problem), hide=urls.Redactor.of(text))
+    target = url.target(work.namespace)
+    source = Source(version, lease=target.lease, target=str(target))
+    return Origin(source, url, secrets.decoded(found, CA_KEY), urls.Redactor.of(text, url.text()))
+
+
+def _kept(work: Undertaking) -> Kept:
+    found = secrets.read(work.client, work.namespace, work.owner.secret)
+    if found is None:
+        return Kept()
+    annotations = found["metadata"].get("annotations") or {}
+    text = (secrets.decoded(found, URL_KEY) or b"").decode("utf-8", "replace")
+    # Somebody who took the URL out has left a Secret that serves no Job: it is made anew.
+    source = str(annotations.get(SOURCE_ANNOTATION) or "") if text else ""
+    managed = Managed(source, float(annotations.get(EXPIRES_ANNOTATION) or 0))
+    return Kept(managed, secrets.decoded(found, CA_KEY) is not None, urls.Redactor.of(text))
+
+
+def _directory(work: Undertaking) -> str:
+    found = secrets.read(work.client, work.namespace, work.owner.directory_secret) or {}
+    annotations = (found.get("metadata") or {}).get("annotations") or {}
+    return str(annotations.get(DIRECTORY_ANNOTATION) or "")
+
+
+def _lease(work: Undertaking, name: str) -> tuple[LeaseState | None, Lease]:
+    """The Lease of the database, and whether the Job that its holder named there is over."""
+    state = lease.read(work.client, work.settings.lease_namespace, name) if name else None
+    if state is None:
+        return None, Lease()
+    job = str(state.annotations.get(JOB_ANNOTATION) or "")
+    remaining = state.remaining(work.clock.now())
+    # Our own Job is among those that are looked at anyhow.
+    over = None if state.holder == work.holder else _job_over(work, job)
+    return state, Lease(state.holder, state.acquired, remaining, job, over)
+
+
+def _job_over(work: Undertaking, job: str) -> bool | None:
+    """Whether a Job named as namespace/name is over; None where it must not be looked at."""
+    namespace, _slash, name = job.partition("/")
+    if not name:
+        return True
+    try:
+        return jobs.is_over(work.client, namespace, name)
+    except Denied:
+        return None

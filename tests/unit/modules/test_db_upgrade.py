@@ -1,0 +1,83 @@
+# Copyright (c) 2026, the steady.rollout authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is written about db_upgrade: its examples and its page hold documents that are valid, and name every reason."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from ansible_collections.steady.rollout.plugins.module_utils._domain.database.output import _CAUSES
+from ansible_collections.steady.rollout.plugins.module_utils._domain.database.spec import parse_document
+from ansible_collections.steady.rollout.plugins.module_utils._domain.database.verdict import NEEDS_A_PERSON
+from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Refused
+from ansible_collections.steady.rollout.plugins.module_utils._module import db_upgrade
+from ansible_collections.steady.rollout.plugins.module_utils._module.call import Call, perform
+from ansible_collections.steady.rollout.plugins.module_utils._pod import unpack
+from ansible_collections.steady.rollout.plugins.modules.db_upgrade import EXAMPLES
+
+PAGE = (Path(__file__).parents[3] / "docs" / "db-upgrade.md").read_text("utf-8")
+TASKS: list[dict[str, Any]] = yaml.safe_load(EXAMPLES)
+BLOCKS = re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+# A server that nobody listens at.
+NOWHERE = {"host": "http://127.0.0.1:1", "name": "orders", "namespace": "shop"}
+
+
+def checked(**given: Any) -> dict[str, Any]:
+    """The options as the module gets them."""
+    result = ArgumentSpecValidator(db_upgrade.VERB.arguments).validate(given)
+    assert result.error_messages == []
+    parameters: dict[str, Any] = result.validated_parameters
+    return parameters
+
+
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task["name"])
+def test_each_example_is_taken(task: dict[str, Any]) -> None:
+    given = task["steady.rollout.db_upgrade"]
+    if isinstance(given.get("spec"), str):
+        given = {**given, "spec": TASKS[0]["steady.rollout.db_upgrade"]["spec"]}
+    params = checked(**given)
+    if params["spec"] is not None:
+        parse_document({"metadata": {"name": params["name"]}, "spec": params["spec"]})
+
+
+@pytest.mark.parametrize("text", BLOCKS)
+def test_each_document_of_the_page_is_valid(text: str) -> None:
+    parse_document(yaml.safe_load(text))
+
+
+def test_the_page_names_every_reason_that_a_person_may_meet() -> None:
+    reasons = NEEDS_A_PERSON | {word for _text, word in _CAUSES}
+    # Written by the page of AWS databases.
+    assert [reason for reason in sorted(reasons - {"AwsUnavailable"}) if f"`{reason}`" not in PAGE] == []
+
+
+def test_the_program_of_the_pod_is_its_source() -> None:
+    assert db_upgrade.program() == Path(unpack.__file__).read_text("utf-8")
+
+
+SPEC = TASKS[0]["steady.rollout.db_upgrade"]["spec"]
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"namespace": "Shop"}, "namespace"),
+        ({"namespace": "../secrets"}, "namespace"),
+        ({"lease_namespace": "a/b"}, "lease_namespace"),
+        ({"spec": {}}, "spec.migrations"),
+        ({"name": "Orders"}, "metadata.name"),
+        ({"tools": {"crane": "not an image"}}, "tools.crane"),
+        ({"tools": {"digests_only": True}}, "tools.crane"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_asked(given: dict[str, Any], field: str) -> None:
+    result = perform(db_upgrade.VERB, Call(checked(**{**NOWHERE, "spec": SPEC, **given})))
+    assert (result["error"], result["field"]) == (Refused.__name__, field)
+    assert result["remedy"]
