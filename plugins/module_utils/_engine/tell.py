@@ -1,0 +1,227 @@
+# Copyright (c) 2026, the steady.rollout authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: for the plugins of steady.rollout only; it may change without notice.
+"""Telling others of a run: Events, notifications and metrics, from the one stream of events in its record.
+
+Telling never stops a run. A channel that fails is left alone until the next step, and its failure is told as well.
+Nothing is told twice: the record that goes before says up to where it has been told.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+from urllib.parse import quote
+
+from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import RolloutError
+from ansible_collections.steady.rollout.plugins.module_utils._domain.events import metrics
+from ansible_collections.steady.rollout.plugins.module_utils._domain.events.catalogue import (
+    Announcement,
+    announcements,
+)
+from ansible_collections.steady.rollout.plugins.module_utils._domain.events.kubernetes import Regarding
+from ansible_collections.steady.rollout.plugins.module_utils._domain.events.messages import (
+    Topic,
+    json_payload,
+    slack_payload,
+)
+from ansible_collections.steady.rollout.plugins.module_utils._domain.installation import Installation
+from ansible_collections.steady.rollout.plugins.module_utils._domain.installation.told import (
+    MetricsTarget,
+    Notification,
+    Source,
+)
+from ansible_collections.steady.rollout.plugins.module_utils._domain.reach import own_policy
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.describe import versions
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.progress import Event, Record
+from ansible_collections.steady.rollout.plugins.module_utils._domain.webhook import encoded, message_id, signed_headers
+from ansible_collections.steady.rollout.plugins.module_utils._engine.clock import Clock
+from ansible_collections.steady.rollout.plugins.module_utils._engine.files import write_whole
+from ansible_collections.steady.rollout.plugins.module_utils._http.call import call
+from ansible_collections.steady.rollout.plugins.module_utils._kube.client import KubeClient
+from ansible_collections.steady.rollout.plugins.module_utils._kube.events import EventWriter
+
+GATEWAY_SECONDS = 5.0
+CLUSTER_API = "starrocks.com/v1"
+
+
+class Told(RolloutError):
+    """A channel that could not be told."""
+
+
+class Channel(Protocol):
+    """Somebody who is told."""
+
+    name: str
+
+    def tell(self, record: Record, news: Sequence[Announcement]) -> None:
+        """Tell what is new, which may be nothing; raises RolloutError."""
+
+
+@dataclass
+class Teller:
+    """Tells every channel, after each write of the record."""
+
+    channels: Sequence[Channel]
+    say: Callable[[str], None] = lambda line: None
+    _broken: set[str] = field(default_factory=set)
+
+    def tell(self, record: Record, fresh: Sequence[tuple[int, Event]]) -> dict[str, str]:
+        """Tell of the fresh events of a record that has been written.
+
+        Returns why channels failed, by their name, as far as the record does not say already that they do.
+        """
+        news = announcements(fresh)
+        problems: dict[str, str] = {}
+        for channel in self.channels:
+            if channel.name in self._broken:
+                continue
+            try:
+                channel.tell(record, news)
+            except RolloutError as error:
+                self._broken.add(channel.name)
+                if not any((event.kind, event.subject) == ("note", channel.name) for event in record.events):
+                    problems[channel.name] = f"{channel.name}: {error.reason}"
+                    self.say(f"{channel.name}: {error.reason} Nothing else depends on it. Remedy: {error.remedy}")
+        return problems
+
+
+def teller(
+    client: KubeClient,
+    installation: Installation,
+    namespace: str,
+    clock: Clock,
+    say: Callable[[str], None],
+    *,
+    regarding: Regarding | None = None,
+) -> Teller:
+    """Who is told of a run in the namespace. Events are about its StarRocksCluster, unless `regarding` names another
+    object, such as the StarRocksUpgrade that asked for the run."""
+    channels: list[Channel] = [KubernetesEvents(client, namespace, regarding)]
+    channels += [Notifier(notification, namespace, clock) for notification in installation.notifications]
+    target = installation.metrics
+    if target.textfile:
+        channels.append(Textfile(target.textfile, namespace, clock))
+    if target.pushgateway:
+        channels.append(Pushgateway(target, namespace, clock))
+    return Teller(channels, say)
+
+
+@dataclass
+class KubernetesEvents:
+    """Events about one object."""
+
+    client: KubeClient
+    namespace: str
+    regarding: Regarding | None = None
+    name: str = "Kubernetes Events"
+    _writer: EventWriter | None = None
+
+    def tell(self, record: Record, news: Sequence[Announcement]) -> None:
+        """Write each as an Event."""
+        if self._writer is None:
+            own = Regarding(CLUSTER_API, "StarRocksCluster", record.cluster, self.namespace, record.cluster_uid)
+            self._writer = EventWriter(self.client, self.regarding or own)
+        for announcement in news:
+            self._writer.write(announcement)
+
+
+class Notifier:
+    """Messages to one receiver of the installation."""
+
+    def __init__(self, notification: Notification, namespace: str, clock: Clock) -> None:
+        self.name = f"notification {notification.name}"
+        self._notification = notification
+        self._namespace = namespace
+        self._clock = clock
+
+    def tell(self, record: Record, news: Sequence[Announcement]) -> None:
+        """Send what this receiver wants to know."""
+        wanted = [announcement for announcement in news if announcement.reason in self._notification.reasons]
+        topic = topic_of(record, self._namespace)
+        for announcement in wanted:
+            self._send(announcement, topic)
+
+    def _send(self, announcement: Announcement, topic: Topic) -> None:
+        given = self._notification
+        url = _looked_up(given.url, self.name)
+        payload = slack_payload if given.type == "slack" else json_payload
+        body = encoded(payload(announcement, topic))
+        ask_id = message_id(f"{topic.run}/{announcement.number}/{given.name}")
+        headers = {"User-Agent": "steady-rollout", "Content-Type": "application/json", "Idempotency-Key": ask_id}
+        if given.hmac is not None:
+            headers |= signed_headers(_looked_up(given.hmac, self.name), ask_id, int(self._clock.epoch()), body)
+        policy = own_policy(url, "url", ca_file=given.ca_file, timeout_seconds=given.timeout_seconds)
+        answer = call(url, "POST", headers, body, policy, timeout=given.timeout_seconds)
+        if not 200 <= answer.status < 300:
+            raise Told(f"answered with status {answer.status}.", remedy="look at the receiver's log")
+
+
+class Textfile:
+    """A file for node_exporter's textfile collector, which reads every *.prom of one folder."""
+
+    name = "metrics textfile"
+
+    def __init__(self, folder: str, namespace: str, clock: Clock) -> None:
+        self._folder = folder
+        self._namespace = namespace
+        self._clock = clock
+
+    def tell(self, record: Record, news: Sequence[Announcement]) -> None:
+        """Replace the cluster's file; it appears whole or not at all."""
+        text = metrics.render(record, self._namespace, self._clock.epoch())
+        try:
+            write_whole(self._folder, f"steady_rollout_{self._namespace}_{record.cluster}.prom", text)
+        except OSError as error:
+            remedy = "make the folder, writable for whoever runs the modules, or change installation.metrics.textfile"
+            raise Told(f"{self._folder} cannot be written: {error.strerror}.", remedy=remedy) from error
+
+
+class Pushgateway:
+    """A Prometheus Pushgateway; the group of a cluster is replaced as a whole."""
+
+    name = "metrics pushgateway"
+
+    def __init__(self, target: MetricsTarget, namespace: str, clock: Clock) -> None:
+        self._target = target
+        self._namespace = namespace
+        self._clock = clock
+
+    def tell(self, record: Record, news: Sequence[Announcement]) -> None:
+        """Push when there is something new; every write of the record would be too often."""
+        if not news:
+            return
+        own = {"rollout_namespace": self._namespace, "rollout_target": record.cluster}
+        group = "".join(f"/{name}/{quote(value, safe='')}" for name, value in own.items())
+        url = f"{self._target.pushgateway}/metrics/job/steady_rollout{group}"
+        policy = own_policy(url, "url", ca_file=self._target.ca_file, timeout_seconds=GATEWAY_SECONDS)
+        body = metrics.render(record, self._namespace, self._clock.epoch()).encode()
+        headers = {"User-Agent": "steady-rollout", "Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
+        answer = call(url, "PUT", headers, body, policy, timeout=GATEWAY_SECONDS)
+        if not 200 <= answer.status < 300:
+            raise Told(f"answered with status {answer.status}.", remedy="look at the gateway's log")
+
+
+def topic_of(record: Record, namespace: str) -> Topic:
+    """What every message about a run says."""
+    moved = f"{versions(record.baseline.images)} -> {versions(record.target)}"
+    return Topic(namespace, record.cluster, record.run, moved)
+
+
+def _looked_up(source: Source, name: str) -> str:
+    """The text of a source; errors name where it should be, never what is there."""
+    if source.value:
+        return source.value
+    if source.env:
+        if not os.environ.get(source.env):
+            raise Told(f"environment variable {source.env} is not set.", remedy="set it where the modules run")
+        return os.environ[source.env].strip()
+    try:
+        with open(source.file, encoding="utf-8") as file:
+            return file.read(65_536).strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is no text"
+        raise Told(f"{source.file} cannot be read: {why}.", remedy=f"correct the {name} of the installation") from None
