@@ -24,15 +24,15 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.errors impo
     RolloutError,
     Unreachable,
 )
+from ansible_collections.steady.rollout.plugins.module_utils._fe import tls
 from ansible_collections.steady.rollout.plugins.module_utils._fe.errors import WRONG_PASSWORD, sql_failure
 from ansible_collections.steady.rollout.plugins.module_utils._fe.options import FeOptions
-from ansible_collections.steady.rollout.plugins.module_utils._fe.wire import Pipe, TlsStarter, Wire
+from ansible_collections.steady.rollout.plugins.module_utils._fe.wire import NotSecured, Pipe, TlsStarter, Wire
 from ansible_collections.steady.rollout.plugins.module_utils._kube.client import KubeClient
 from ansible_collections.steady.rollout.plugins.module_utils._kube.portforward import open_socket
 
 # What PyMySQL lets through when a packet is cut off or malformed.
 _BROKEN = (OSError, ValueError, IndexError, struct.error, AttributeError)
-_TLS_FAILED = 2026
 _BROKEN_SHOWS_WITHIN = 1.0
 # A session that said nothing for the first of these seconds is asked for a sign of life, to be had within the second.
 _IDLE_SECONDS = 1.0
@@ -40,6 +40,7 @@ _PING_SECONDS = 2.0
 
 Row: TypeAlias = "dict[str, str | None]"
 Result = TypeVar("Result")
+Cause = TypeVar("Cause", bound=Exception)
 
 
 @dataclass(frozen=True)
@@ -126,13 +127,12 @@ class Frontends:
         credentials: Callable[[], Credentials],
         options: FeOptions,
     ) -> None:
-        """`credentials` is asked at the first connection, and again when an FE does not accept what it gave."""
+        """`credentials` is asked for each connection, and once more when an FE does not accept what it gave."""
         self._client = client
         self._cluster = cluster
         self._namespace = namespace
-        self._ask = credentials
+        self._credentials = credentials
         self._options = options
-        self._known: Credentials | None = None
         self._sessions: dict[str, Session] = {}
         self._lock = threading.Lock()
 
@@ -148,7 +148,7 @@ class Frontends:
         if found is not None and found.alive():
             return found
         self.forget(pod)
-        opened = self._open(pod)
+        opened = self.connect(pod)
         with self._lock:
             self._sessions[pod] = opened
         return opened
@@ -205,13 +205,36 @@ class Frontends:
         name = f"{pod}.{self._cluster}-fe-search.{self._namespace}.svc"
         return f"{name}.{self._options.domain}" if self._options.domain else name
 
-    def _open(self, pod: str) -> Session:
+    def open_port(self, pod: str, port: int) -> Wire:
+        """A connection to another port of that pod, by the same transport; raises Unreachable, Denied or Refused.
+
+        Its deadline is that for connecting until `within` sets another.
+        """
+        transport = self.transport_of(pod)
+        began = time.monotonic()
+        try:
+            wire = Wire(self._pipe(pod, transport, port))
+        except OSError as error:
+            raise _unreachable(pod, transport, _number_and_text(error)[1], time.monotonic() - began) from error
+        wire.within(self._options.connect_timeout)
+        return wire
+
+    @property
+    def demands_tls(self) -> bool:
+        """Whether nothing may be sent in the clear."""
+        return self._options.tls == "required"
+
+    def credentials(self) -> Credentials:
+        """User and password, read anew."""
+        return self._credentials()
+
+    def connect(self, pod: str) -> Session:
+        """A further session with that pod's FE, for one who needs it alone and closes it; errors as of `session`."""
         credentials = self._credentials()
         try:
             return self._connect(pod, credentials)
         except _WrongPassword as error:
-            with self._lock:
-                self._known = None
+            # It may have been changed since it was read.
             fresh = self._credentials()
             if fresh == credentials:
                 raise Denied(error.reason, remedy=error.remedy) from None
@@ -220,24 +243,20 @@ class Frontends:
         except _WrongPassword as error:
             raise Denied(error.reason, remedy=error.remedy) from None
 
-    def _credentials(self) -> Credentials:
-        with self._lock:
-            if self._known is None:
-                self._known = self._ask()
-            return self._known
-
     def _connect(self, pod: str, credentials: Credentials) -> Session:
         pymysql = _library()
         transport = self.transport_of(pod)
         began = time.monotonic()
         try:
-            wire = Wire(self._pipe(pod, transport))
+            wire = Wire(self._pipe(pod, transport, self._options.port))
         except OSError as error:
             raise _unreachable(pod, transport, _number_and_text(error)[1], time.monotonic() - began) from error
         wire.within(self._options.connect_timeout)
         connection: Any = None
         try:
-            connection = self._logged_in(pymysql, pod, wire, credentials)
+            connection = self._logged_in(pymysql, pod, wire, credentials, tunnel=transport == "port_forward")
+        except NotSecured:
+            raise tls.not_offered(pod) from None
         except (pymysql.MySQLError, *_BROKEN) as error:
             raise self._connect_failure(error, pod, transport, credentials.user, time.monotonic() - began) from error
         finally:
@@ -245,24 +264,29 @@ class Frontends:
                 wire.close()
         return Session(pod, transport, connection, wire, user=credentials.user, seconds=self._options.read_timeout)
 
-    def _pipe(self, pod: str, transport: str) -> Pipe:
+    def _pipe(self, pod: str, transport: str, port: int) -> Pipe:
         timeout = self._options.connect_timeout
         if transport == "port_forward":
             if self._client is None:
                 raise Refused(
                     "fe_transport", transport, "needs a connection to the cluster", remedy="Use static or direct."
                 )
-            return open_socket(self._client, self._namespace, pod, self._options.port, timeout)
-        address = self._options.addresses.get(pod) if transport == "static" else (self.host_of(pod), self._options.port)
+            return open_socket(self._client, self._namespace, pod, port, timeout)
+        address = self._options.addresses.get(pod) if transport == "static" else (self.host_of(pod), port)
         if address is None:
             raise Refused("fe_addresses", None, f"has no address for FE {pod}", remedy=f"Add {pod}: host:port.")
+        if port != self._options.port:
+            # What is given is the query port's address: other ports are taken to be at the same host.
+            address = (address[0], port)
         connection = socket.create_connection(address, timeout)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         return connection
 
-    def _logged_in(self, pymysql: Any, pod: str, wire: Wire, credentials: Credentials) -> Any:
-        connection = pymysql.Connection(
+    def _logged_in(self, pymysql: Any, pod: str, wire: Wire, credentials: Credentials, *, tunnel: bool) -> Any:
+        if self._options.tls == "required":
+            wire.insist_on_tls()
+        connection = _connection_class(pymysql)(
             user=credentials.user,
             password=credentials.password.encode(),
             host=self.host_of(pod),
@@ -272,41 +296,39 @@ class Frontends:
             conv={},
             ssl_disabled=True,
             defer_connect=True,
+            auth_plugin_map=tls.Plugins(pod, credentials.user, lambda: tunnel or wire.secured),
         )
         if self._options.tls != "off":
             # `preferred` is not to be had by arguments in every version of PyMySQL: these are what it looks at.
             connection.ssl = True
-            connection._ssl_required = self._options.tls == "required"
-            connection.ctx = TlsStarter(self._tls, self.host_of(pod))
+            connection.ctx = TlsStarter(
+                lambda: tls.context(self._options), tls.server_name(self._options, self.host_of(pod))
+            )
         connection.connect(wire)
-        if self._options.tls == "required" and not wire.secured:
-            raise _no_tls(pod)
         return connection
 
-    def _tls(self) -> ssl.SSLContext:
-        if self._options.tls == "preferred" or not self._options.validate_certs:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-            return context
-        try:
-            context = ssl.create_default_context(cafile=self._options.ca_cert)
-        except OSError as error:
-            raise Refused(
-                "fe_ca_cert", self._options.ca_cert, f"cannot be loaded: {error}", remedy="Give a PEM file."
-            ) from error
-        # Python 3.13 began to demand extensions that private authorities often leave out.
-        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-        return context
-
     def _connect_failure(self, error: Exception, pod: str, transport: str, user: str, seconds: float) -> RolloutError:
+        untrusted = _cause(error, ssl.SSLCertVerificationError)
+        if untrusted is not None:
+            return tls.not_trusted(pod, tls.server_name(self._options, self.host_of(pod)), self._options, untrusted)
         errno, message = _number_and_text(error)
-        if errno == _TLS_FAILED:
-            return _no_tls(pod)
         failure = sql_failure(errno, message, pod=pod, user=user)
         if errno == WRONG_PASSWORD:
             return _WrongPassword(failure.reason, remedy=failure.remedy)
         return _unreachable(pod, transport, message, seconds) if isinstance(failure, Unreachable) else failure
+
+
+def _connection_class(pymysql: Any) -> Any:
+    """PyMySQL's Connection, which before 1.2 asks for TLS without setting the flag that says so."""
+    from pymysql.constants import CLIENT
+
+    class Connection(pymysql.Connection):
+        def _get_server_information(self) -> None:
+            super()._get_server_information()
+            if self.ssl and self.server_capabilities & CLIENT.SSL:
+                self.client_flag |= CLIENT.SSL
+
+    return Connection
 
 
 class _WrongPassword(Denied):
@@ -357,13 +379,20 @@ def _text(value: Any) -> str | None:
 
 def _number_and_text(error: Exception) -> tuple[int, str]:
     """The error's number, 0 for what is no error packet, and its text."""
-    # PyMySQL wraps what the wire raises in a text of its own, which says less.
-    for cause in (error, getattr(error, "original_exception", None), error.__context__):
-        if isinstance(cause, OSError):
-            return 0, f"{type(cause).__name__}: {cause.strerror or cause}"
+    lost = _cause(error, OSError)
+    if lost is not None:
+        return 0, f"{type(lost).__name__}: {lost.strerror or lost}"
     if error.args and isinstance(error.args[0], int):
         return error.args[0], str(error.args[1]) if len(error.args) > 1 else "the connection is closed"
     return 0, f"unexpected answer ({type(error).__name__})"
+
+
+def _cause(error: Exception, kind: type[Cause]) -> Cause | None:
+    """What the wire raised: PyMySQL wraps it in a text of its own, which says less."""
+    for cause in (error, getattr(error, "original_exception", None), error.__context__):
+        if isinstance(cause, kind):
+            return cause
+    return None
 
 
 def _unreachable(pod: str, transport: str, message: str, seconds: float) -> Unreachable:
@@ -371,10 +400,6 @@ def _unreachable(pod: str, transport: str, message: str, seconds: float) -> Unre
         f"FE {pod} did not answer ({transport}, {seconds:.1f} s): {message.rstrip('.')}.",
         remedy="Check that the pod runs and is ready, that fe_port is its query port, and fe_transport.",
     )
-
-
-def _no_tls(pod: str) -> Refused:
-    return Refused("fe_tls", "required", f"FE {pod} offers no TLS", remedy="Configure TLS on the FE (3.4.1 and newer).")
 
 
 def _resolves(host: str) -> bool:

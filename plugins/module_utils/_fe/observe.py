@@ -93,6 +93,11 @@ def find_leader(
     return leader
 
 
+def frontend_rows(frontends: Frontends, pods: Sequence[str], *, timeout: float | None = None) -> tuple[Frontend, ...]:
+    """SHOW FRONTENDS of the first FE that answers; none when no FE does."""
+    return _frontend_rows(frontends, list(pods), {}, timeout, {})
+
+
 def leader_session(
     frontends: Frontends, pods: Sequence[str], known_leader: str | None = None, *, timeout: float | None = None
 ) -> Session:

@@ -33,6 +33,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "fe_domain": {"type": "str", "default": ""},
     "fe_tls": {"type": "str", "choices": list(TLS_MODES), "default": "preferred"},
     "fe_ca_cert": {"type": "path"},
+    "fe_tls_server_name": {"type": "str", "default": ""},
     "fe_validate_certs": {"type": "bool", "default": True},
     "fe_connect_timeout": {"type": "float", "default": 5.0},
     "fe_read_timeout": {"type": "float", "default": 15.0},
@@ -53,6 +54,7 @@ class FeOptions:
     domain: str = ""
     tls: str = "preferred"
     ca_cert: str | None = None
+    tls_server_name: str = ""
     validate_certs: bool = True
     connect_timeout: float = 5.0
     read_timeout: float = 15.0
@@ -73,6 +75,7 @@ def fe_options(options: Mapping[str, Any]) -> FeOptions:
         domain=str(given["fe_domain"] or "").strip("."),
         tls=_one_of("fe_tls", given["fe_tls"], TLS_MODES),
         ca_cert=given["fe_ca_cert"],
+        tls_server_name=str(given["fe_tls_server_name"] or ""),
         validate_certs=bool(given["fe_validate_certs"]),
         connect_timeout=_seconds("fe_connect_timeout", given["fe_connect_timeout"]),
         read_timeout=_seconds("fe_read_timeout", given["fe_read_timeout"]),
@@ -81,7 +84,10 @@ def fe_options(options: Mapping[str, Any]) -> FeOptions:
 
 def shareable(options: Mapping[str, Any]) -> dict[str, Any]:
     """The options that another process in the cluster needs to reach the FEs as this one does; never a secret."""
-    names = ("fe_user", "fe_password_secret", "fe_port", "fe_domain", "fe_tls", "fe_validate_certs")
+    names = (
+        *("fe_user", "fe_password_secret", "fe_port", "fe_domain"),
+        *("fe_tls", "fe_tls_server_name", "fe_validate_certs"),
+    )
     return {name: options[name] for name in names if options.get(name) not in (None, ARGUMENTS[name].get("default"))}
 
 

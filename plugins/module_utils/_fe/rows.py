@@ -67,6 +67,7 @@ def frontends_of(rows: Sequence[Row]) -> tuple[Frontend, ...]:
             version=_optional(row, "Version"),
             error=_optional(row, "ErrMsg") or "",
             address=":".join(filter(None, (_optional(row, "IP"), _optional(row, "EditLogPort")))),
+            http_port=_number(row, "HttpPort", what),
         )
         for row in rows
     )

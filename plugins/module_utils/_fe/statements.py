@@ -20,9 +20,13 @@ SHOW_COMPUTE_NODES: Final = "SHOW COMPUTE NODES"
 SHOW_STATISTIC: Final = "SHOW PROC '/statistic'"
 SHOW_CLUSTER_BALANCE: Final = "SHOW PROC '/cluster_balance'"
 CREATE_IMAGE: Final = "ALTER SYSTEM CREATE IMAGE"
+SHOW_GRANTS: Final = "SHOW GRANTS"
+CURRENT_ROLE: Final = "SELECT current_role()"
 
 _ADDRESS = re.compile(r"[A-Za-z0-9.:-]{1,253}:[0-9]{1,5}")
 _KEY = re.compile(r"[a-z0-9_]{1,128}")
+# Names of roles begin with a letter (docs: sql-reference/System_limit.md).
+_ROLE = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 # Numbers, booleans and the plain texts that FE settings hold: nothing that could end a quoted text.
 _VALUE = re.compile(r"[A-Za-z0-9_.,:/@*+ -]{0,256}")
 
@@ -62,6 +66,13 @@ def setting_text(key: str, value: str | int | bool) -> str:
             key, value, "has characters that no FE setting needs", remedy="Use letters, digits and .,:/@*+_- only."
         )
     return text
+
+
+def show_grants_of_role(role: str) -> str:
+    """The statement that shows what a role gives; everybody may see that of the roles granted to them."""
+    if not _ROLE.fullmatch(role):
+        raise Refused("role", role, "is no name of a role", remedy="Use what SHOW GRANTS says.")
+    return f"SHOW GRANTS FOR ROLE `{role}`"
 
 
 def _bad_key(key: str) -> Refused:

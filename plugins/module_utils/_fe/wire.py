@@ -15,6 +15,9 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
+# The packet's header and what stands before the user's name (the SSLRequest of MySQL's protocol).
+_TLS_REQUEST_BYTES = 4 + 32
+
 
 class Pipe(Protocol):
     """What lies below: a socket or a tunnel."""
@@ -28,13 +31,26 @@ class Pipe(Protocol):
     def close(self) -> None: ...
 
 
+class NotSecured(Exception):
+    """Something would have been sent before TLS that may only be sent with it."""
+
+
 class Wire:
     """The socket that PyMySQL is given. `within` sets the deadline; past it every operation raises TimeoutError."""
 
     def __init__(self, pipe: Pipe) -> None:
         self._pipe = pipe
         self._deadline = time.monotonic()
+        self._insists = False
         self.secured = False
+
+    def insist_on_tls(self) -> None:
+        """From now on nothing leaves in clear but the request for TLS; anything else raises NotSecured.
+
+        This is checked here, on the bytes, so that it holds for every version of the library and whatever the far
+        end says that it can or cannot do.
+        """
+        self._insists = True
 
     def within(self, seconds: float) -> None:
         """From now on everything together may take that many seconds."""
@@ -45,6 +61,8 @@ class Wire:
 
     def sendall(self, data: bytes) -> None:
         """Send all of the data."""
+        if self._insists and not self.secured and len(data) != _TLS_REQUEST_BYTES:
+            raise NotSecured
         self._arm()
         self._pipe.sendall(data)
 

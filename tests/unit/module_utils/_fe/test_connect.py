@@ -44,7 +44,7 @@ def test_a_session_is_opened_once(frontends: Open) -> None:
     assert opened.session(FE) is not opened.session("prod-fe-1")
 
 
-def test_credentials_are_asked_for_once(frontends: Open) -> None:
+def test_credentials_are_asked_for_each_connection(frontends: Open) -> None:
     asked: list[int] = []
 
     def ask() -> Credentials:
@@ -53,8 +53,9 @@ def test_credentials_are_asked_for_once(frontends: Open) -> None:
 
     opened = frontends(credentials=ask)
     opened.session(FE)
+    opened.session(FE)
     opened.session("prod-fe-1")
-    assert len(asked) == 1
+    assert len(asked) == 2
 
 
 def test_a_password_changed_meanwhile_is_read_again(cluster: Harness, frontends: Open) -> None:
@@ -66,6 +67,14 @@ def test_a_password_changed_meanwhile_is_read_again(cluster: Harness, frontends:
 
     assert opened.session("prod-fe-1").run("SHOW FRONTENDS")
     assert opened.session(FE).run("SHOW FRONTENDS")
+    assert not [entry for entry in cluster.queries() if entry["result"] == "error"]
+
+
+def test_a_password_changed_between_reading_and_connecting_is_read_again(cluster: Harness, frontends: Open) -> None:
+    given = iter([PASSWORD, "new"])
+    cluster.change(rotate_password="new")
+
+    assert frontends(credentials=lambda: Credentials("root", next(given))).session(FE).run("SHOW FRONTENDS")
 
 
 def test_a_wrong_password_is_denied_after_one_more_look(cluster: Harness, frontends: Open) -> None:
@@ -223,16 +232,6 @@ def test_an_fe_without_an_address_is_refused(frontends: Open) -> None:
         frontends().session("prod-fe-9")
 
 
-def test_tls_that_is_required_and_not_offered_is_refused(frontends: Open) -> None:
-    with pytest.raises(Refused, match="prod-fe-0 offers no TLS"):
-        frontends(tls="required").session(FE)
-
-
-def test_tls_that_is_off_or_preferred_does_without(frontends: Open) -> None:
-    for tls in ("off", "preferred"):
-        assert frontends(tls=tls).session(FE).run("SHOW FRONTENDS")
-
-
 def transport(options: FeOptions) -> str:
     return Frontends(None, "prod", "n", lambda: Credentials("root", ""), options).transport_of(FE)
 
@@ -247,6 +246,24 @@ def test_how_an_fe_is_reached(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connect, "_resolves", lambda host: host == "prod-fe-0.prod-fe-search.n.svc.x")
     assert transport(FeOptions()) == "port_forward"
     assert transport(FeOptions(domain="x")) == "direct"
+
+
+def test_direct_asks_for_each_pod_by_its_own_name(
+    cluster: Harness, frontends: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The names of the pods resolve as they do inside the cluster; the Service's name is never asked for."""
+    asked: list[tuple[str, int]] = []
+
+    def resolve(host: str, port: int, *_others: object, **_more: object) -> list[tuple[object, ...]]:
+        asked.append((host, port))
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", cluster.address(host.partition(".")[0]))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    opened = frontends(transport="direct", addresses={}, domain="cluster.local", port=9031)
+    pods = ["prod-fe-0", "prod-fe-1", "prod-fe-2"]
+    assert [opened.session(pod).run("SELECT 1") for pod in pods] == [[{"1": "1"}]] * 3
+    assert asked == [(f"{pod}.prod-fe-search.starrocks.svc.cluster.local", 9031) for pod in pods]
+    assert [entry["fe"] for entry in cluster.queries() if entry["sql"] == "SELECT 1"] == pods
 
 
 def test_a_port_forward_needs_an_api_server() -> None:

@@ -53,7 +53,11 @@ def test_only_some_failures_may_pass(errno: int, transient: bool) -> None:
 
 @pytest.mark.parametrize(
     ("right", "grant"),
-    [("OPERATE", "GRANT OPERATE ON SYSTEM TO USER bob"), ("NODE", "GRANT cluster_admin TO USER bob")],
+    [
+        ("OPERATE", "GRANT OPERATE ON SYSTEM TO USER bob"),
+        ("OPERATE OR NODE", "GRANT OPERATE ON SYSTEM TO USER bob"),
+        ("NODE", "GRANT cluster_admin TO USER bob; SET DEFAULT ROLE cluster_admin TO bob"),
+    ],
 )
 def test_a_missing_privilege_says_what_to_grant(right: str, grant: str) -> None:
     found = failure(5203, PRIVILEGE.format(right), "ALTER SYSTEM CREATE IMAGE")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.steady.rollout.plugins.module_utils._fe.wire import TlsStarter, Wire
+from ansible_collections.steady.rollout.plugins.module_utils._fe.wire import NotSecured, TlsStarter, Wire
 from steadylab.certs import Authority
 
 
@@ -109,3 +109,14 @@ def test_a_certificate_of_somebody_else_is_not_accepted(
 
     with pytest.raises(ssl.SSLCertVerificationError):
         wire.secure(ssl.create_default_context(cafile=authority[0]), "other.example.com")
+
+
+def test_a_wire_that_insists_on_tls_lets_only_the_request_for_it_through(pair: tuple[Wire, socket.socket]) -> None:
+    wire, far = pair
+    wire.within(5)
+    wire.insist_on_tls()
+    for data in (b"\x50\x00\x00\x01" + b"x" * 80, b"", b"x" * 35, b"x" * 37):
+        with pytest.raises(NotSecured):
+            wire.sendall(data)
+    wire.sendall(b"\x20\x00\x00\x01" + b"x" * 32)
+    assert far.recv(100) == b"\x20\x00\x00\x01" + b"x" * 32
