@@ -6,19 +6,7 @@
 # Alive, as such scripts are.
 # KUBECONFIG, NAMESPACE, CLUSTER, VERSION, TIMEOUT (seconds), FORWARDED (a file for kubectl's words) and MYSQL_PWD.
 set -eu
-
-forward() {
-    : >"$FORWARDED"
-    kubectl -n "$NAMESPACE" port-forward "pod/$CLUSTER-fe-0" :9030 >"$FORWARDED" 2>&1 &
-    forwarder=$!
-    until read -r words <"$FORWARDED"; do sleep 0.1; done
-    words=${words#*127.0.0.1:}
-    port=${words%% *}
-}
-
-sql() {
-    mysql -h 127.0.0.1 -P "$port" -u root -E -e "$1"
-}
+. "$(dirname "$0")/forward.sh"
 
 set_all() {
     sql "ADMIN SET FRONTEND CONFIG ('tablet_sched_max_scheduling_tablets' = '$1');

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import checkout
 
-from steadybench import cases, clients, collections, figures, measure
+from steadybench import cases, clients, collections, figures, measure, preparing
 from steadylab import build
 from steadylab.lab import Lab, LabError
 
@@ -53,14 +53,22 @@ def _measure(bench: cases.Bench) -> figures.Run:
     starts = cases.starts(bench)
     with Lab.up(f"bench-{os.getpid()}", audit=True) as lab:
         upgrades = cases.upgrades(bench, lab)
+        prepared = preparing.preparations(bench, lab)
         broken = cases.broken_images(bench, lab)
         killed = cases.kills(bench, lab)
     with Lab.up(f"bench-{os.getpid()}-slow", None, ready_seconds=cases.SLOW_READY_SECONDS) as lab:
         waiting = cases.waiting(bench, lab)
-    results = {"starts": starts, "upgrades": upgrades, "waiting": waiting, "broken": broken, "killed": killed}
+    results = {
+        "starts": starts,
+        "upgrades": upgrades,
+        "preparations": prepared,
+        "waiting": waiting,
+        "broken": broken,
+        "killed": killed,
+    }
     (bench.folder / "results.json").write_text(json.dumps(cases.plain(results), indent=1))
     date = time.strftime("%Y-%m-%d", time.gmtime())
-    return figures.Run(date, _machine(), _method(bench), starts, upgrades, waiting, broken, killed)
+    return figures.Run(date, _machine(), _method(bench), **results)
 
 
 def _method(bench: cases.Bench) -> dict[str, object]:

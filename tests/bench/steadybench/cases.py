@@ -64,6 +64,7 @@ class Upgrade:
     cpu: float
     pss: float
     requests: int
+    events: int
     load: float
     kept: bool
 
@@ -82,9 +83,10 @@ def upgrades(bench: Bench, lab: Lab) -> dict[str, list[Upgrade]]:
             site.prepare()
             requests, load = Requests(lab, f"bench-{client.key}"), os.getloadavg()[0]
             name = f"upgrade-{client.key}-{turn + 1}"
-            usage = _ended(bench.start(client, job, name), LONGEST_UPGRADE_SECONDS, name)
+            usage = await_end(bench.start(client, job, name), LONGEST_UPGRADE_SECONDS, name)
             _check(usage, site.upgraded(job.version), bench.folder / f"{name}.log")
-            found = Upgrade(usage.wall, usage.cpu, usage.pss, requests.count(), load, site.settings_kept())
+            asked, kept = (requests.count(), requests.events()), site.settings_kept()
+            found = Upgrade(usage.wall, usage.cpu, usage.pss, *asked, load, kept)
             results[client.key].append(found)
             bench.say(
                 f"{client.title}: {found.wall:.1f} s, {found.cpu:.2f} CPU s, {found.requests} requests,"
@@ -156,7 +158,7 @@ def _broken(bench: Bench, lab: Lab, client: Client, kind: str) -> Broken:
     job = Job(site, f"3.3.2-{kind}", user(lab, site.namespace), bench.folder, timeout=bench.peer_timeout)
     name = f"{kind}-{client.key}"
     running = bench.start(client, job, name)
-    usage = _ended(running, NOTICE_SECONDS + bench.peer_timeout, name)
+    usage = await_end(running, NOTICE_SECONDS + bench.peer_timeout, name)
     sign.stop()
     told = _told(usage, sign) if sign.at is not None else None
     ended = usage.lines[-1].at - sign.at if sign.at is not None and usage.lines else None
@@ -207,7 +209,7 @@ def _kill(bench: Bench, lab: Lab, client: Client) -> Killed:
     left_off = not site.settings_kept()
     again: Callable[[Job], tuple[list[str], dict[str, str]]] = clients.restore if client.ours else client.start
     name = f"kill-{client.key}-next"
-    usage = _ended(Measured(*again(job), bench.folder / f"{name}.log"), LONGEST_UPGRADE_SECONDS, name)
+    usage = await_end(Measured(*again(job), bench.folder / f"{name}.log"), LONGEST_UPGRADE_SECONDS, name)
     result = Killed(client.key, left_off, usage.wall, usage.status, site.settings_kept())
     bench.say(
         f"kill -9, {client.title}: next run took {usage.wall:.1f} s, settings"
@@ -239,7 +241,11 @@ def _versions() -> Iterator[str]:
         yield f"3.3.{patch}"
 
 
-def _ended(running: Measured, seconds: float, name: str) -> Usage:
+def await_end(running: Measured, seconds: float, name: str) -> Usage:
+    """What it took, once it has ended by itself.
+
+    :raises Failed: it did not within so many seconds.
+    """
     if not running.wait(seconds):
         end_left_over(running.kill())
         raise Failed(f"{name}: did not end within {seconds:.0f} s; its log has that name")
@@ -255,9 +261,13 @@ def _check(usage: Usage, upgraded: bool, log: Path) -> None:
 
 def medians(runs: Sequence[Upgrade]) -> dict[str, float]:
     """The median of each figure, and the least and most of the wall time."""
-    names = ("wall", "cpu", "pss", "requests", "load")
-    found = {name: statistics.median(float(getattr(run, name)) for run in runs) for name in names}
+    found = middle(runs, ("wall", "cpu", "pss", "requests", "events", "load"))
     return found | {"wall_least": min(run.wall for run in runs), "wall_most": max(run.wall for run in runs)}
+
+
+def middle(runs: Sequence[object], names: Sequence[str]) -> dict[str, float]:
+    """The median of each figure."""
+    return {name: statistics.median(float(getattr(run, name)) for run in runs) for name in names}
 
 
 def plain(results: dict[str, Any]) -> dict[str, Any]:
@@ -265,6 +275,7 @@ def plain(results: dict[str, Any]) -> dict[str, Any]:
     return {
         "starts": results["starts"],
         "upgrades": {key: [asdict(run) for run in runs] for key, runs in results["upgrades"].items()},
+        "preparations": {key: [asdict(run) for run in runs] for key, runs in results["preparations"].items()},
         "waiting": results["waiting"],
         "broken": [asdict(entry) for entry in results["broken"]],
         "killed": [asdict(entry) for entry in results["killed"]],

@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -62,6 +62,14 @@ def _bound(job: Job) -> tuple[list[str], dict[str, str]]:
 
 
 def _shell(job: Job) -> tuple[list[str], dict[str, str]]:
+    return _script("upgrade.sh", job)
+
+
+def _prepare_shell(job: Job) -> tuple[list[str], dict[str, str]]:
+    return _script("prepare.sh", job)
+
+
+def _script(name: str, job: Job) -> tuple[list[str], dict[str, str]]:
     words = {
         "NAMESPACE": job.site.namespace,
         "CLUSTER": stage.CLUSTER,
@@ -73,7 +81,7 @@ def _shell(job: Job) -> tuple[list[str], dict[str, str]]:
     environment = job.environment | words
     if not own_mysql():
         environment["PATH"] = os.pathsep.join([environment["PATH"], str(CLIENTS)])
-    return ["/bin/sh", str(CLIENTS / "upgrade.sh")], environment
+    return ["/bin/sh", str(CLIENTS / name)], environment
 
 
 def _playbook(job: Job) -> tuple[list[str], dict[str, str]]:
@@ -100,6 +108,19 @@ def _ours(job: Job) -> tuple[list[str], dict[str, str]]:
 def _ours_direct(job: Job) -> tuple[list[str], dict[str, str]]:
     variables = _request(job) | {"fe_addresses": job.site.addresses()}
     return _ansible(CLIENTS / "ours_direct.yml", variables), _shipped(job)
+
+
+def _prepare_ours(job: Job) -> tuple[list[str], dict[str, str]]:
+    return _pass(job)
+
+
+def _prepare_ours_direct(job: Job) -> tuple[list[str], dict[str, str]]:
+    return _pass(job, {"fe_transport": "static", "fe_addresses": job.site.addresses()})
+
+
+def _pass(job: Job, access: Mapping[str, Any] | None = None) -> tuple[list[str], dict[str, str]]:
+    variables = {"kind": "StarRocksCluster", "object": f"{job.site.namespace}/{stage.CLUSTER}"}
+    return _ansible("steady.rollout.starrocks_reconcile", variables | {"starrocks_access": access or {}}), _shipped(job)
 
 
 def restore(job: Job) -> tuple[list[str], dict[str, str]]:
@@ -137,6 +158,10 @@ PLAYBOOK: Final = Client("playbook", "playbook: k8s_info, mysql_query, delay 5",
 OURS: Final = Client("ours", "ours, FEs by port-forward", _ours, ours=True)
 OURS_DIRECT: Final = Client("ours-direct", "ours, FEs reached directly", _ours_direct, ours=True)
 ALL: Final = (BOUND, SHELL, PLAYBOOK, OURS_DIRECT, OURS)
+PREPARE_SHELL: Final = Client("shell", "shell: kubectl annotate, port-forward, mysql", _prepare_shell)
+PREPARE_OURS: Final = Client("ours", OURS.title, _prepare_ours, ours=True)
+PREPARE_OURS_DIRECT: Final = Client("ours-direct", OURS_DIRECT.title, _prepare_ours_direct, ours=True)
+PREPARING: Final = (PREPARE_SHELL, PREPARE_OURS_DIRECT, PREPARE_OURS)
 
 
 def logs_home() -> Path:

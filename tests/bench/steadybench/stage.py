@@ -98,14 +98,22 @@ class Requests:
     _before: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self._before = set(self._seen())
+        self._before = {entry["auditID"] for entry in self._own()}
 
     def count(self) -> int:
         """Requests with an auditID of their own; a watch is one."""
-        return len(set(self._seen()) - self._before)
+        return len({entry["auditID"] for entry in self.entries()})
 
-    def _seen(self) -> Iterator[str]:
-        return (entry["auditID"] for entry in self.lab.audit_entries() if entry["user"]["username"] == self.user)
+    def events(self) -> int:
+        """Those of them that were about Events: one makes an Event, and three count up one of an earlier run."""
+        return len({entry["auditID"] for entry in self.entries() if _about_event(entry)})
+
+    def entries(self) -> list[dict[str, Any]]:
+        """The audit log's entries of them, one for each stage of a request."""
+        return [entry for entry in self._own() if entry["auditID"] not in self._before]
+
+    def _own(self) -> Iterator[dict[str, Any]]:
+        return (entry for entry in self.lab.audit_entries() if entry["user"]["username"] == self.user)
 
 
 class FirstSign(threading.Thread):
@@ -161,6 +169,10 @@ def until(condition: Any, seconds: float) -> bool:
 def user(lab: Lab, name: str) -> Path:
     """The kubeconfig of a client's own user, who may do everything: their requests are told by their name."""
     return lab.user_kubeconfig(name, EVERYTHING)
+
+
+def _about_event(entry: Mapping[str, Any]) -> bool:
+    return bool(entry.get("objectRef", {}).get("resource") == "events")
 
 
 def _ready(pod: Mapping[str, Any]) -> bool:
