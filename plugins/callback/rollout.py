@@ -63,7 +63,9 @@ _RAW_RESULT_VERBOSITY = 3
 _STDOUT = 1
 _OURS = "steady.rollout."
 # How often the main loop looks at a worker of ours: at first often, so that short steps cost no time, then seldom.
-_POLL_SECONDS, _LATE_POLL_SECONDS, _LATE_AFTER_SECONDS = 0.01, 0.25, 4.0
+_POLL_SECONDS = 0.01
+_LATE_POLL_SECONDS = 0.25
+_LATE_AFTER_SECONDS = 4.0
 _POLL_INTERVAL = "DEFAULT_INTERNAL_POLL_INTERVAL"
 
 
@@ -127,7 +129,13 @@ class CallbackModule(DefaultCallback):
         os.register_at_fork(after_in_child=lambda: signal.signal(signal.SIGALRM, signal.SIG_DFL))
         return True
 
+    def _stop_alarm(self) -> None:
+        """No alarm may come once the interpreter has given up its handlers: it would end the process."""
+        if self._alarm and os.getpid() == self._pid:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
     def _at_exit(self) -> None:
+        self._stop_alarm()
         self._say_all(self._farewell())
 
     def _at_signal(self, signum: int, frame: FrameType | None) -> None:
@@ -296,6 +304,7 @@ class CallbackModule(DefaultCallback):
             super().v2_playbook_on_include(included_file)
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
+        self._stop_alarm()
         if self._calm and not (stats.custom and self.get_option("show_custom_stats")):
             self._say_all([console.Line(""), self._recap(stats)])
         else:

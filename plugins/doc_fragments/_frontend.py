@@ -59,16 +59,29 @@ options:
     type: str
     default: ""
   fe_tls:
-    description: Whether the connection to an FE is encrypted. V(preferred) encrypts when the FE offers it, without
-      verifying its certificate.
+    description:
+      - Whether the connection to an FE is encrypted with TLS, which StarRocks offers from 3.4.1 on.
+      - V(required) sends nothing, not even the user's name, before the FE has proved with its certificate who it is.
+      - V(preferred) encrypts when the FE offers it, and does not verify its certificate.
+      - Without TLS a password is only ever sent as a hash with a salt (C(mysql_native_password)). A user who logs in
+        with a password in clear (LDAP) needs TLS, or O(fe_transport=port_forward), which is encrypted itself.
     type: str
     choices: [preferred, required, "off"]
     default: preferred
   fe_ca_cert:
-    description: PEM file of the authority that signed the certificates of the FEs.
+    description: PEM file of the authority that signed the certificates of the FEs. Without it the authorities that the
+      system trusts.
     type: path
+  fe_tls_server_name:
+    description:
+      - The name that an FE's certificate must have, with every transport.
+      - Without it this is the pod's own name in the cluster's DNS, C(POD.CLUSTER-fe-search.NAMESPACE.svc), and
+        O(fe_domain) after it.
+    type: str
+    default: ""
   fe_validate_certs:
-    description: Whether certificates are verified with O(fe_tls=required).
+    description: Whether certificates are verified with O(fe_tls=required). Without it anybody in between can pretend to
+      be the FE.
     type: bool
     default: true
   fe_connect_timeout:

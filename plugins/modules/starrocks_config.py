@@ -22,6 +22,7 @@ extends_documentation_fragment:
   - steady.rollout._cluster
   - steady.rollout._kubernetes
   - steady.rollout._frontend
+  - steady.rollout._installation
 attributes:
   check_mode:
     support: full

@@ -13,17 +13,18 @@ version_added: "1.0.0"
 author:
   - The steady.rollout authors (@steady-rollout)
 description:
-  - Predefined hooks by name, or a list of SQL statements.
-  - What a predefined hook switches off is journaled before and put back by its counterpart, to the value that
-    was there.
-  - Statements run on the leader, one connection after the other; only statements that read, and C(ALTER SYSTEM
-    CREATE IMAGE), are allowed unless O(allow_unsafe=true).
+  - Predefined hooks by name, a list of SQL statements, or a key of a ConfigMap.
+  - What a hook sets is journaled before and put back by its counterpart, to the value that was there. That is so for
+    C(ADMIN SET FRONTEND CONFIG) in SQL as well.
+  - Statements run on the leader, one after the other. Those that read, C(ALTER SYSTEM CREATE IMAGE) and settings of the
+    catalogue are allowed; others only where O(installation) or the namespace's label allows them.
 extends_documentation_fragment:
   - steady.rollout._attributes
   - steady.rollout._attributes.action_group
   - steady.rollout._cluster
   - steady.rollout._kubernetes
   - steady.rollout._frontend
+  - steady.rollout._installation
 attributes:
   check_mode:
     support: full
@@ -36,16 +37,30 @@ attributes:
 options:
   names:
     description:
-      - Predefined hooks, in order.
-      - V(quiesce) switches off scheduling and both balancers, V(disable-tablet-clone) scheduling alone,
+      - Predefined hooks, in order; docs/hooks.md lists them. Those of O(installation) count as well.
+      - V(quiesce) holds off scheduling and both balancers, V(disable-tablet-clone) scheduling alone,
         V(disable-balancer) the balancer alone.
-      - V(restore), V(enable-tablet-clone) and V(enable-balancer) put back what was there.
+      - V(restore), V(enable-tablet-clone) and V(enable-balancer) put back what was there,
+        V(enable-tablet-clone-default) and V(enable-balancer-default) set StarRocks' documented value.
     type: list
     elements: str
   statements:
     description: SQL statements, one each.
     type: list
     elements: str
+  config_map:
+    description: A key of a ConfigMap in O(namespace); one that ends in C(.sql) is run statement by statement, any other
+      as a script in a Job, where that is allowed.
+    type: dict
+    suboptions:
+      name:
+        description: Name of the ConfigMap.
+        type: str
+        required: true
+      key:
+        description: Key in it, such as C(before.sql).
+        type: str
+        required: true
   frontend:
     description: FE pod to run O(statements) on; empty means the leader.
     type: str
@@ -55,7 +70,7 @@ options:
     type: bool
     default: true
   timeout:
-    description: Longest time for the answer to one statement, in seconds.
+    description: Longest time for one hook or statement with all its retries, in seconds.
     type: float
     default: 30.0
   retries:
@@ -66,10 +81,6 @@ options:
     description: Pause before the first retry in seconds; doubled each time, with jitter, at most 30.
     type: float
     default: 1.0
-  allow_unsafe:
-    description: Allow statements that change things.
-    type: bool
-    default: false
   lease_seconds:
     description: How long the lease outlives a runner that died, in seconds.
     type: int
@@ -77,6 +88,7 @@ options:
 requirements:
   - kubernetes >= 33.1
   - PyMySQL >= 1.1
+  - sqlglot >= 30, where SQL holds more than C(ADMIN), C(ALTER SYSTEM) and C(SHOW)
 seealso:
   - module: steady.rollout.starrocks_config
   - module: steady.rollout.starrocks_step
@@ -99,7 +111,13 @@ EXAMPLES = r"""
   steady.rollout.starrocks_hook:
     cluster: prod
     namespace: starrocks
-    statements: ["ALTER SYSTEM CREATE IMAGE"]
+    names: [create-image]
+
+- name: Look at schema changes before a downgrade
+  steady.rollout.starrocks_hook:
+    cluster: prod
+    namespace: starrocks
+    statements: ["SHOW PROC '/statistic'"]
 """
 
 RETURN = r"""
@@ -108,7 +126,7 @@ results:
   returned: success or failure of a critical hook
   type: list
   elements: dict
-  sample: [{name: quiesce, ok: true, attempts: 1, seconds: 0.2, changed: true, error: "", rows: []}]
+  sample: [{name: quiesce, ok: true, attempts: 1, seconds: 0.2, changed: true, text: "", error: "", rows: []}]
 """
 
 from ansible_collections.steady.rollout.plugins.module_utils._module import hook

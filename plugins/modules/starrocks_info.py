@@ -23,6 +23,7 @@ extends_documentation_fragment:
   - steady.rollout._cluster
   - steady.rollout._kubernetes
   - steady.rollout._frontend
+  - steady.rollout._installation
 options:
   purpose:
     description:
@@ -88,6 +89,11 @@ lease:
   returned: success
   type: dict
   sample: {holder: "", since: "", renewed: "", remaining_seconds: 0.0}
+hooks:
+  description: What the hooks of O(spec) need to be planned; pass it to M(steady.rollout.starrocks_plan).
+  returned: success
+  type: dict
+  sample: {config_maps: {}, missing: {}, unsafe_sql: false, scripts: false}
 stopped:
   description: Always empty; it makes the result fit where one of M(steady.rollout.starrocks_step) is expected.
   returned: success

@@ -19,6 +19,7 @@ description:
     nothing is written.
 extends_documentation_fragment:
   - steady.rollout._attributes
+  - steady.rollout._installation
 attributes:
   check_mode:
     support: full
@@ -39,6 +40,9 @@ options:
     type: dict
   lease:
     description: The C(lease) that M(steady.rollout.starrocks_info) returned; who holds it becomes a risk of the plan.
+    type: dict
+  hooks:
+    description: The C(hooks) that M(steady.rollout.starrocks_info) returned, with the ConfigMaps that O(spec) names.
     type: dict
   spec:
     description: The C(spec) of the upgrade, see the role P(steady.rollout.starrocks_upgrade#role).
@@ -74,6 +78,7 @@ EXAMPLES = r"""
   steady.rollout.starrocks_plan:
     snapshot: "{{ seen.snapshot }}"
     record: "{{ seen.record }}"
+    hooks: "{{ seen.hooks }}"
     spec:
       target:
         version: 3.3.2

@@ -23,6 +23,7 @@ extends_documentation_fragment:
   - steady.rollout._cluster
   - steady.rollout._kubernetes
   - steady.rollout._frontend
+  - steady.rollout._installation
 attributes:
   check_mode:
     support: full
@@ -52,6 +53,12 @@ options:
     description: Identity to hold the lease under; empty means a new one.
     type: str
     default: ""
+  patience:
+    description:
+      - Seconds that the step may wait at one point. When that is over its outcome is V(waiting), nothing is undone, and
+        the same step called again with the same O(holder) goes on where it was; deadlines count from the first call.
+      - Without it the step waits until it is done or its deadline has come.
+    type: float
   lease_seconds:
     description: How long the lease outlives a runner that died, in seconds.
     type: int
@@ -90,15 +97,30 @@ EXAMPLES = r"""
 
 RETURN = r"""
 outcome:
-  description: One of V(done), V(failed), V(skipped), V(unchanged) and V(replan).
+  description: One of V(done), V(failed), V(skipped), V(unchanged), V(waiting) and V(replan).
   returned: success
   type: str
   sample: done
 stopped:
-  description: Why the run stopped, or empty. One of V(failed), V(replan) and V(lost).
+  description: Why the run stopped, or empty. One of V(failed), V(waiting), V(replan) and V(lost).
   returned: success
   type: str
   sample: ""
+again_in:
+  description: In how many seconds to call the step again.
+  returned: when RV(outcome) is V(waiting)
+  type: float
+  sample: 5.0
+waits_for:
+  description: What it waits for.
+  returned: when RV(outcome) is V(waiting)
+  type: str
+  sample: "prod-be-2 to be back: pod_ready(prod-be-2): not Ready, phase Pending"
+gate:
+  description: The gate or the hook that refuses, empty where it is neither.
+  returned: when RV(outcome) is V(waiting)
+  type: str
+  sample: pod_ready
 elapsed:
   description: Seconds the step took.
   returned: success

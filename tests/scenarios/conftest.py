@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from scenarios.cluster import StarRocks
-from scenarios.playbook import Driver
+from scenarios.playbook import ROOT, Driver
 
 from steadylab import Lab
 
@@ -45,6 +45,20 @@ def lab(lab_home: Path) -> Iterator[Lab]:
         yield lab
 
 
+@pytest.fixture(scope="session")
+def upgrades_defined(lab: Lab) -> None:
+    """The definition of StarRocksUpgrade, applied with strict validation, and served."""
+    path = ROOT / "operator" / "crds" / "starrocksupgrades.rollout.steady.dev.yaml"
+    lab.kubectl("apply", "--server-side", "--validate=strict", f"--filename={path}")
+    name = "starrocksupgrades.rollout.steady.dev"
+    lab.setup_api.wait_for("CustomResourceDefinition", name, None, _established, 30)
+
+
+def _established(definition: dict[str, Any] | None) -> bool:
+    conditions = ((definition or {}).get("status") or {}).get("conditions") or ()
+    return any(entry["type"] == "Established" and entry["status"] == "True" for entry in conditions)
+
+
 def make_cluster(lab: Lab, **parameters: Any) -> StarRocks:
     """A cluster in a fresh namespace, with a password that stands nowhere else."""
     namespace = f"team-{next(_COUNTER)}"
@@ -54,12 +68,15 @@ def make_cluster(lab: Lab, **parameters: Any) -> StarRocks:
 
 
 def assert_no_secret(starrocks: StarRocks, folder: Path) -> None:
-    """The FE password stands in no output, report, record or event that the runs of a test left."""
+    """The FE password stands in no output, report, record, event or StarRocksUpgrade that the runs of a test left."""
     secret = starrocks.password
     holders = [path for path in folder.rglob("*") if path.is_file() and secret in path.read_text("utf-8", "replace")]
     assert holders == []
     root = f"/namespaces/{starrocks.namespace}"
-    for path in (f"/api/v1{root}/configmaps", f"/api/v1{root}/events", f"/apis/coordination.k8s.io/v1{root}/leases"):
+    paths = [f"/api/v1{root}/configmaps", f"/api/v1{root}/events", f"/apis/coordination.k8s.io/v1{root}/leases"]
+    if starrocks.api.find("CustomResourceDefinition", "starrocksupgrades.rollout.steady.dev") is not None:
+        paths.append(f"/apis/rollout.steady.dev/v1alpha1{root}/starrocksupgrades")
+    for path in paths:
         assert secret not in json.dumps(starrocks.api.request("GET", path)), path
 
 

@@ -187,9 +187,15 @@ class Driver:
     def module(
         self, name: str, *options: str, kubeconfig: Path | None = None, **arguments: Any
     ) -> tuple[int, Document]:
-        """Run one module of the collection; its exit code and its result."""
-        directory = self._folder()
+        """Run one module of the collection on the cluster; its exit code and its result."""
         arguments = {"cluster": self.cluster, "namespace": self.namespace, **arguments}
+        return self.plain_module(name, arguments, *options, kubeconfig=kubeconfig)
+
+    def plain_module(
+        self, name: str, arguments: Document, *options: str, kubeconfig: Path | None = None
+    ) -> tuple[int, Document]:
+        """Run one module of the collection with these options alone; its exit code and its result."""
+        directory = self._folder()
         command = [
             str(BIN / "ansible"),
             "localhost",
@@ -203,6 +209,12 @@ class Driver:
         assert answer, ended.stdout
         result: Document = json.JSONDecoder().raw_decode(answer)[0]
         return ended.rc, result
+
+    def shell(self, script: str, tools: Path) -> Run:
+        """Run a script as a person would, with the programs of a folder and of this checkout on PATH."""
+        environment = self._environment(None)
+        environment["PATH"] = f"{tools}:{BIN}:{environment['PATH']}"
+        return Process(["bash", "-euo", "pipefail", "-c", script], environment, self._folder()).finish()
 
     def _folder(self) -> Path:
         self._runs += 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from scenarios.cluster import DEFAULTS, KEYS, LIMIT, OFF, StarRocks
+from scenarios.cluster import DEFAULTS, LIMIT, OFF, StarRocks
 from scenarios.conftest import MakeCluster
 from scenarios.playbook import Driver
 
@@ -151,7 +151,7 @@ def test_statements_run_in_order_and_report_each(calm: StarRocks, asked: Driver)
         "GRANT ALL ON *.* TO x",
         "SHOW FRONTENDS; DROP TABLE t",
         "/*!50000 DROP TABLE t */",
-        f'ADMIN SET FRONTEND CONFIG ("{KEYS[0]}" = "0")',
+        'ADMIN SET FRONTEND CONFIG ("qe_max_connection" = "1")',
         "SELECT 1 INTO OUTFILE 's3://x'",
         "SHOW FRONTENDS -- ",
         "",
@@ -164,6 +164,35 @@ def test_unsafe_statements_are_refused(sql: str, calm: StarRocks, asked: Driver)
     assert "statements[1]" in result["msg"]
     assert result["remedy"]
     assert calm.queries(mark) == [], "the first statement ran although the second is refused"
+
+
+def config_map(starrocks: StarRocks, **data: str) -> None:
+    """A ConfigMap called hooks; a double underscore in a key stands for a dot."""
+    keys = {key.replace("__", "."): text for key, text in data.items()}
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "hooks"}, "data": keys}
+    starrocks.api.request("POST", f"/api/v1/namespaces/{starrocks.namespace}/configmaps", body)
+
+
+def test_a_key_of_a_config_map_is_run_statement_by_statement(starrocks: StarRocks, product: Driver) -> None:
+    setting = f'ADMIN SET FRONTEND CONFIG ("{LIMIT}" = "7");'
+    config_map(
+        starrocks, look__sql="SHOW FRONTENDS;\n-- both\nSHOW BACKENDS;\n", few__sql=setting, bad__sql="DROP TABLE t"
+    )
+    rc, result = product.module("starrocks_hook", config_map={"name": "hooks", "key": "look.sql"})
+    assert (rc, result["changed"]) == (0, False), result
+    addresses = {row["IP"].partition(".")[0] for row in result["results"][0]["rows"]}
+    assert addresses >= set(starrocks.frontends)
+    assert addresses & set(starrocks.backends)
+    rc, result = product.module("starrocks_hook", config_map={"name": "hooks", "key": "few.sql"})
+    assert (rc, result["changed"]) == (0, True), result
+    starrocks.assert_settings(**{LIMIT: "7"})
+    assert product.module("starrocks_hook", names=["restore"])[0] == 0
+    starrocks.assert_settings()
+    mark = starrocks.mark()
+    for key, said in (("bad.sql", "unsafe statement"), ("gone.sql", "gone.sql"), ("gone.sh", "gone.sh")):
+        rc, result = product.module("starrocks_hook", config_map={"name": "hooks", "key": key})
+        assert (rc != 0, said in result["msg"]) == (True, True), result
+    starrocks.untouched(mark)
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,41 @@ class Version:
         return f"{self.major}.{self.minor}.{self.patch}"
 
 
+_BOUND = re.compile(r"(>=|<=|>|<|==)\s*(\d+)\.(\d+)(?:\.(\d+))?")
+
+
+@dataclass(frozen=True)
+class Range:
+    """Versions between bounds, such as ">=3.2, <4.0"; an empty text means every version."""
+
+    text: str = ""
+
+    @classmethod
+    def parse(cls, text: str, field: str) -> Range:
+        """The range; `field` is the path named in the refusal of a malformed one."""
+        for part in text.split(",") if text.strip() else ():
+            if not _BOUND.fullmatch(part.strip()):
+                raise Refused(field, text, "not a range of versions", remedy='write bounds such as ">=3.2, <4.0"')
+        return cls(text.strip())
+
+    def __contains__(self, version: Version) -> bool:
+        return all(_within(version, part.strip()) for part in self.text.split(",") if part.strip())
+
+
+def _within(version: Version, bound: str) -> bool:
+    match = _BOUND.fullmatch(bound)
+    if match is None:
+        return False
+    edge = Version(int(match[2]), int(match[3]), int(match[4] or 0))
+    return {
+        ">=": version >= edge,
+        "<=": version <= edge,
+        ">": version > edge,
+        "<": version < edge,
+        "==": version == edge,
+    }[match[1]]
+
+
 @dataclass(frozen=True)
 class Image:
     """A parsed image reference."""

@@ -31,4 +31,13 @@ class Clock:
 
     def stamp(self) -> str:
         """The moment as RFC 3339 with milliseconds, as reports and records write it."""
-        return self.now().strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+        return self.stamp_of(self.epoch())
+
+    def stamp_of(self, epoch: float) -> str:
+        """Another moment, in the same form."""
+        return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+
+def seconds_of(stamp: str) -> float:
+    """The seconds since the epoch of a moment that `Clock.stamp` wrote."""
+    return datetime.fromisoformat(stamp.replace("Z", "+00:00")).timestamp()

@@ -11,7 +11,7 @@ fails there, before its next act, because acts follow the write of their intent.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.codec import digest
@@ -26,6 +26,7 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.h
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.progress import Event, Record, load
 from ansible_collections.steady.rollout.plugins.module_utils._engine.clock import Clock
 from ansible_collections.steady.rollout.plugins.module_utils._engine.persist import persist
+from ansible_collections.steady.rollout.plugins.module_utils._engine.tell import Teller
 from ansible_collections.steady.rollout.plugins.module_utils._kube import lease
 from ansible_collections.steady.rollout.plugins.module_utils._kube.client import KubeClient
 from ansible_collections.steady.rollout.plugins.module_utils._kube.paths import path_to
@@ -45,8 +46,11 @@ def target_name(cluster: str) -> str:
 class Ledger:
     """The record of one run with the lease that lets it write. Not shared between threads."""
 
-    def __init__(self, client: KubeClient, handover: Handover, clock: Clock, *, lease_seconds: int) -> None:
+    def __init__(
+        self, client: KubeClient, handover: Handover, clock: Clock, *, lease_seconds: int, teller: Teller | None = None
+    ) -> None:
         self._client = client
+        self._teller = teller
         self._clock = clock
         self._seconds = lease_seconds
         self.handover = handover
@@ -85,11 +89,26 @@ class Ledger:
             self._record = self._record.with_event(event)
 
     def write(self) -> None:
-        """Write the record now; LeaseLost when another run wrote it since."""
+        """Write the record now, and tell others what is new in it; LeaseLost when another run wrote it since.
+
+        The record says first that it has been told: a run that dies in between leaves something untold, and the next
+        one tells nothing twice.
+        """
         self.renew()
+        fresh = self.record.untold if self._teller else ()
+        if fresh:
+            self._record = replace(self.record, told=self.record.event_count)
         version = persist(self._save, self._clock)
         written = digest(self.record.to_record())
         self.handover = replace(self.handover, record_version=version, record_digest=written)
+        if self._teller is not None:
+            self._tell(self._teller, fresh)
+
+    def _tell(self, teller: Teller, fresh: Sequence[tuple[int, Event]]) -> None:
+        """Tell what has been written. That takes its time, so whether the lease is still ours is seen again."""
+        for channel, problem in teller.tell(self.record, fresh).items():
+            self.event("note", problem, subject=channel)
+        self.renew()
 
     def _save(self) -> str:
         try:
@@ -113,13 +132,14 @@ class Ledger:
         self.confirm()
         return self._store.save(self.record.to_record(), version)
 
-    def take_lease(self, holder: str, say: Callable[[str], None]) -> None:
-        """Become the one writer, with the record as it is now.
+    def take_lease(self, holder: str, say: Callable[[str], None], *, wait: bool = True) -> None:
+        """Become the one writer, with the record as it is now; LeaseHeld while another run is alive.
 
-        Where the lease has not changed since it was seen free, nobody has written the record either.
+        Where the lease has not changed since it was seen free, nobody has written the record either. `wait`: where
+        another run holds it, watch until it renews or its lease runs out.
         """
         if not self._take_free(holder):
-            self._take_contended(holder, say)
+            self._take_contended(holder, say, wait=wait)
             self.reload()
 
     def _take_free(self, holder: str) -> bool:
@@ -136,7 +156,7 @@ class Ledger:
             return False
         return True
 
-    def _take_contended(self, holder: str, say: Callable[[str], None]) -> None:
+    def _take_contended(self, holder: str, say: Callable[[str], None], *, wait: bool) -> None:
         """While another holder's lease runs, watch whether it renews: then that run is alive, and this one ends."""
         handover = self.handover
         first_renewal: str | None = None
@@ -153,7 +173,7 @@ class Ledger:
                 )
                 break
             except lease.HeldByOther as other:
-                if first_renewal is not None and other.renewed != first_renewal:
+                if not wait or (first_renewal is not None and other.renewed != first_renewal):
                     raise
                 if first_renewal is None:
                     say(f"{other.reason} Watching whether that run is alive.")

@@ -26,6 +26,7 @@ from ansible_collections.steady.rollout.plugins.module_utils._engine.wait import
 )
 from ansible_collections.steady.rollout.plugins.module_utils._engine.world import World
 from ansible_collections.steady.rollout.plugins.module_utils._fe.settings import set_setting
+from ansible_collections.steady.rollout.plugins.module_utils._fe.statements import set_setting as set_statement
 
 # The FE applies a SET at once; what takes time is an election in between, or an FE that hangs.
 SET_DEADLINE_SECONDS = 60.0
@@ -48,21 +49,22 @@ class Switch:
         """The journal as the record holds it."""
         return self.ledger.record.journal
 
-    def open(self, keys: tuple[str, ...], *, record: Record | None = None, refuse_drift: bool = False) -> bool:
-        """Journal what every FE has of `keys`, in `record` or the present one; True when the journal has changed.
+    def open(self, held: Mapping[str, str], *, record: Record | None = None, refuse_drift: bool = False) -> bool:
+        """Journal what every FE has of the settings `held`, in `record` or the present one, and the values they get.
 
-        It rests on the last look, and the caller writes the record before the first SET. StepFailed when an FE could
-        not be read, or with `refuse_drift` when the FEs differ.
+        True when the journal has changed. It rests on the last look, and the caller writes the record before the first
+        SET. StepFailed when an FE could not be read, or with `refuse_drift` when the FEs differ.
         """
         self.require_seen()
         snapshot = replace(self.world.snapshot(), settings=self.world.seen_settings())
-        drifts = settings.drifts(snapshot, keys) if refuse_drift else []
+        drifts = settings.drifts(snapshot, tuple(held)) if refuse_drift else []
         if drifts:
             raise StepFailed(
                 "; ".join(map(str, drifts)), remedy="make the FEs agree, or set onDrift: leader to use the leader's"
             )
         before = record or self.ledger.record
-        journal = settings.open_journal(snapshot, keys, before.journal)
+        opened = settings.open_journal(snapshot, held, before.journal)
+        journal = replace(before.journal, entries={**before.journal.entries, **opened.entries})
         self.ledger.change(replace(before, journal=journal))
         self._take_restarts()
         return self.journal != before.journal
@@ -159,7 +161,10 @@ class Switch:
                     self.world.frontends.session(leader), key, value, timeout=min(limit, self.ledger.secure(limit))
                 )
                 done[key] = value
-                self.ledger.event("setting", f"{key} = {value}", step=self.step, key=key, value=value, phase=phase)
+                sql = set_statement(key, value)
+                self.ledger.event(
+                    "setting", f"{key} = {value}", step=self.step, key=key, value=value, phase=phase, sql=[sql]
+                )
         except Denied:
             raise
         except RolloutError as error:
@@ -182,23 +187,32 @@ class Switch:
                     "somebody changed settings that this run had switched off: " + "; ".join(map(str, conflicts)),
                     remedy="agree who changes them; this run leaves those values as they are",
                 )
-            return settings.wanted(self.journal, window=window)
+            values = settings.wanted(self.journal, window=window)
+            return {key: value for key, value in values.items() if key in self.world.keys}
 
         return self.apply(wanted, phase, deadline=deadline)
 
-    def restore(self, keys: Collection[str] = frozenset(settings.SETTINGS)) -> dict[str, str]:
-        """Put back what is ours to put back of `keys`, and close their entries; returns what had to be set.
+    def restore(self, only: Collection[str] = ()) -> dict[str, str]:
+        """Put back what is ours to put back, and close the entries; returns what had to be set. `only` names settings.
 
         A value that somebody else set meanwhile is left alone, and the journal's notes say so.
         """
+        keys = only or self.journal.open_keys
         done = self.apply(lambda: self._owed(keys), "restored")
         seen, unseen = self.world.seen_settings(), self.world.may_hold_ours(self.ledger.record)
         settled = settings.settle(self.journal, seen, unseen, self.world.view.leader)
-        closed = {key: entry for key, entry in settled.entries.items() if key in keys}
+        closed = {key: self._explained(entry) for key, entry in settled.entries.items() if key in keys}
         journal = Journal({**self.journal.entries, **closed})
         self.ledger.change(replace(self.ledger.record, journal=journal))
         return done
 
+    def _explained(self, entry: settings.Entry) -> settings.Entry:
+        """A setting that only an installation's hook holds is not written on the word of a record alone."""
+        if entry.state != "open" or entry.key in self.world.keys:
+            return entry
+        note = f"not put back to {entry.baseline}: run starrocks_restore with the installation whose hook holds it"
+        return replace(entry, note=note)
+
     def _owed(self, keys: Collection[str]) -> dict[str, str]:
         values = settings.restored_values(self.journal, self.world.seen_settings(), self.world.view.leader)
-        return {key: value for key, value in values.items() if key in keys}
+        return {key: value for key, value in values.items() if key in keys and key in self.world.keys}

@@ -21,6 +21,7 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.g
 )
 from ansible_collections.steady.rollout.plugins.module_utils._engine.clock import Clock
 from ansible_collections.steady.rollout.plugins.module_utils._engine.ledger import Ledger
+from ansible_collections.steady.rollout.plugins.module_utils._engine.patience import AGAIN_SECONDS, Stretch
 from ansible_collections.steady.rollout.plugins.module_utils._engine.world import World
 
 HEARTBEAT_SECONDS = 20.0
@@ -75,7 +76,8 @@ class Answer:
 class Waiter:
     """Waits within one step, tells what for, renews the lease, and writes down how gates answered.
 
-    `meanwhile` is called each time something may have changed; it raises to end the wait.
+    `meanwhile` is called each time something may have changed; it raises to end the wait. `patience` is how many
+    seconds one wait may take before Waiting is raised; None where it goes on to its deadline.
     """
 
     world: World
@@ -87,7 +89,7 @@ class Waiter:
     rules: dict[str, causes.Rule] = field(default_factory=dict)
     waited: dict[str, float] = field(default_factory=dict)
     meanwhile: Callable[[], None] = lambda: None
-    _first_seen: dict[str, float] = field(default_factory=dict)
+    patience: float | None = None
     _told: dict[str, float] = field(default_factory=dict)
 
     def until(
@@ -106,8 +108,8 @@ class Waiter:
 
         `before` are gates that need no answer of an FE: while one of them refuses no FE is asked.
         """
-        began = self.clock.ticks()
-        passes, first, gates = Passes(), tuple(before), tuple(gates)
+        stretch = Stretch(self.ledger, self.clock, self.step, what, deadline, self.patience)
+        first, gates = tuple(before), tuple(gates)
         while True:
             now = self.clock.ticks()
             self.ledger.renew()
@@ -116,15 +118,27 @@ class Waiter:
             answer = self._evaluate(first, gates, aim, poll, now)
             refusal = answer.refusal
             if refusal is not None or answer.fresh:
-                passes = passes.after(refusal, now)
-            if refusal is None and answer.fresh and (limits is None or passes.enough(limits, now)):
-                self.waited[what] = round(self.waited.get(what, 0.0) + now - began, 2)
+                stretch.passes = stretch.passes.after(refusal, now)
+            if refusal is None and answer.fresh and (limits is None or stretch.passes.enough(limits, now)):
+                self.waited[what] = round(self.waited.get(what, 0.0) + now - stretch.began, 2)
+                stretch.close()
                 return
-            self._fail_on_cause(watch_pod, aim, now)
-            if now - began >= deadline:
-                raise self._too_late(what, refusal, now - began)
-            self._tell(what, refusal, now - began)
-            self._sleep(poll if answer.asked else None, now, began + deadline, limits, passes)
+            self._fail_on_cause(watch_pod, aim, now, stretch.causes)
+            if now - stretch.began >= deadline:
+                self._note_refused(refusal, "refused")
+                raise self._too_late(what, refusal, now - stretch.began)
+            if now - stretch.began >= HEARTBEAT_SECONDS and self._note_refused(refusal, "waiting"):
+                self.ledger.write()
+            reason, again_in = self._pause(refusal, limits, stretch.passes, now)
+            stretch.pause(reason, again_in=again_in, gate=refusal.gate if refusal else "")
+            self._tell(what, refusal, now - stretch.began)
+            self._sleep(poll if answer.asked else None, now, limits, stretch)
+
+    def begun(self, what: str) -> bool:
+        """Whether an earlier pass has begun this wait and left it to this one."""
+        record = self.ledger.present
+        entry = record.steps.get(self.step) if record is not None and self.patience is not None else None
+        return entry is not None and what in entry.waits
 
     def _evaluate(
         self, first: tuple[Gate, ...], gates: tuple[Gate, ...], target: Target, poll: Poll | None, now: float
@@ -153,19 +167,28 @@ class Waiter:
             record = record.with_answer(gate.__name__, self.step, at, None)
         self.ledger.change(record)
 
-    def _fail_on_cause(self, watch_pod: str, target: Target, now: float) -> None:
+    def _fail_on_cause(self, watch_pod: str, target: Target, now: float, first_seen: dict[str, float]) -> None:
         """Judge what keeps the new pod from coming up; what the old one suffers from is why it is replaced."""
         pod = self.world.pods.get(watch_pod)
         new = pod is not None and pod.uid != target.old_uid and pod.image == target.image
         cause = causes.find(pod) if pod is not None and new else None
         if cause is None:
-            self._first_seen.clear()
+            first_seen.clear()
             return
-        first = self._first_seen.setdefault(cause.name, now)
+        first = first_seen.setdefault(cause.name, now)
         judgement = causes.judge(cause, now - first, self.rules)
         if judgement.fatal:
             raise StepFailed(cause.text, remedy=f"cause {cause.name}: look at the image, its tag and the pod's events")
         self._once(f"cause {cause.name}", f"{cause.text}{judgement.patience}", now)
+
+    def _pause(
+        self, refusal: Refusal | None, limits: GateLimits | None, passes: Passes, now: float
+    ) -> tuple[str, float]:
+        """What a pass that ends here waits for, and in how many seconds that may have come."""
+        if refusal is not None:
+            return str(refusal), AGAIN_SECONDS
+        left = passes.first_at + limits.settle_seconds - now if limits is not None and passes.count else AGAIN_SECONDS
+        return "settling", min(max(left, FIRST_POLL_SECONDS), AGAIN_SECONDS)
 
     def _too_late(self, what: str, refusal: Refusal | None, seconds: float) -> StepFailed:
         seen = str(refusal) if refusal else "the gates passed, but not often or long enough"
@@ -181,6 +204,17 @@ class Waiter:
         topic = refusal.gate if refusal else "settling"
         self._once(topic, f"{seconds:.0f} s, waits for {what}: {text}", self.clock.ticks())
 
+    def _note_refused(self, refusal: Refusal | None, state: str) -> bool:
+        """An event for a gate that keeps refusing (`waiting`) or that ended the step (`refused`), once for each."""
+        record = self.ledger.present
+        if refusal is None or record is None:
+            return False
+        seen = {(e.kind, e.step, e.subject, e.data.get("state")) for e in record.events if e.kind == "gate"}
+        if ("gate", self.step, refusal.gate, state) in seen:
+            return False
+        self.ledger.event("gate", str(refusal), step=self.step, subject=refusal.gate, state=state)
+        return True
+
     def _once(self, topic: str, line: str, now: float) -> None:
         """Say a line when its topic is new, and again only after a while."""
         last = self._told.get(topic)
@@ -188,28 +222,28 @@ class Waiter:
             self._told[topic] = now
             self.say(line)
 
-    def _sleep(self, poll: Poll | None, now: float, end: float, limits: GateLimits | None, passes: Passes) -> None:
+    def _sleep(self, poll: Poll | None, now: float, limits: GateLimits | None, stretch: Stretch) -> None:
         """Until a pod changes, or the next thing is due."""
         moments = [
-            end,
+            stretch.end,
             now + (QUIET_SECONDS if not self._told else HEARTBEAT_SECONDS),
             now + self.ledger.renewal_due + 0.01,
         ]
         if poll is not None:
             moments.append(poll.due)
-        if limits is not None and passes.count >= limits.consecutive_passes:
-            moments.append(passes.first_at + limits.settle_seconds)
+        if limits is not None and stretch.passes.count >= limits.consecutive_passes:
+            moments.append(stretch.passes.first_at + limits.settle_seconds)
             if poll is not None:
-                poll.due = min(poll.due, passes.first_at + limits.settle_seconds)
-        moments += [first + rule for first, rule in self._cause_moments()]
+                poll.due = min(poll.due, stretch.passes.first_at + limits.settle_seconds)
+        moments += [first + rule for first, rule in self._cause_moments(stretch.causes)]
         wait = max(0.0, min(moments) - self.clock.ticks())
         if self.world.next_change(wait) and poll is not None:
             poll.due = min(poll.due, self.clock.ticks() + FIRST_POLL_SECONDS)
 
-    def _cause_moments(self) -> list[tuple[float, float]]:
+    def _cause_moments(self, first_seen: dict[str, float]) -> list[tuple[float, float]]:
         rules = {**causes.DEFAULT_RULES, **self.rules}
         return [
             (first, rules[name].seconds)
-            for name, first in self._first_seen.items()
+            for name, first in first_seen.items()
             if rules[name].fatal and first + rules[name].seconds > self.clock.ticks()
         ]

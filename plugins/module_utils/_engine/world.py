@@ -109,7 +109,7 @@ class World:
     def look(self, *, tablets: bool = False, settings: bool = False) -> None:
         """Ask the FEs; what is not asked for keeps nothing of an older answer."""
         keys = self.keys if settings else ()
-        names = self._frontend_names()
+        names = self.frontend_names()
         before = self.view.leader
         self.view = observe(
             self.frontends,
@@ -132,7 +132,7 @@ class World:
         """Whether tablets say anything: only BEs hold them, and in shared-data mode they hold nothing but cache."""
         return self.handover.mode != "shared_data" and "be" in self.handover.workloads
 
-    def _frontend_names(self) -> list[str]:
+    def frontend_names(self) -> list[str]:
         """FEs that may answer: the ready ones, or all that there should be while no pod has been listed."""
         if self.pods_error:
             fronts = self.handover.workloads.get("fe")

@@ -79,6 +79,16 @@ class Stream:
                 raise Unreachable(f"The API server sent a watch event of more than {longest} bytes.")
             yield from (bytes(line) for line in whole if line)
 
+    def tail(self, most: int) -> tuple[bytes, bool]:
+        """Read to the end and return the last `most` bytes, and whether any were dropped before them."""
+        kept, dropped = bytearray(), False
+        for chunk in self._chunks():
+            kept += chunk
+            if len(kept) > most:
+                dropped = True
+                del kept[: len(kept) - most]
+        return bytes(kept), dropped
+
     def _chunks(self) -> Iterator[bytes]:
         import urllib3
 
@@ -121,7 +131,7 @@ class KubeClient:
         content_type: str | None = None,
         timeout: float | None = None,
     ) -> dict[str, Any]:
-        """Send one request and return the object that answers it. Everything but streams passes here.
+        """Send one request and return the object that answers it.
 
         `timeout` is in seconds for one answer. Repeats, with growing pauses, what surely was not carried out (no
         connection, 429) and a GET that met a broken connection or a server's fault.
@@ -129,6 +139,23 @@ class KubeClient:
         """
         data = None if body is None else json.dumps(body, separators=(",", ":")).encode()
         headers = {"Content-Type": content_type or _JSON} if data is not None else {}
+        return _decoded(self._answer(method, path, query, data, headers, timeout), method, path)
+
+    def text(self, path: str, *, query: Query | None = None, timeout: float | None = None) -> str:
+        """What a GET answers that is no object, such as a container's log; repeats and raises as `request` does."""
+        data = self._answer("GET", path, query, None, {"Accept": "*/*"}, timeout)
+        return data.decode("utf-8", "replace")
+
+    def _answer(
+        self,
+        method: str,
+        path: str,
+        query: Query | None,
+        data: bytes | None,
+        headers: dict[str, str],
+        timeout: float | None,
+    ) -> bytes:
+        """The body of the answer to one request. Everything but streams passes here."""
         failure: RolloutError = Unreachable("no attempt was made")
         for attempt in range(1, ATTEMPTS + 1):
             wait = None
@@ -138,7 +165,8 @@ class KubeClient:
                 failure, again = error.failure, error.again
             else:
                 if response.status < 300:
-                    return _decoded(response.data, method, path)
+                    body: bytes = response.data
+                    return body
                 failure = answered(response.status, response.data, method, path)
                 again = response.status == 429 or (method == "GET" and response.status in _RETRIED)
                 wait = _retry_after(response)
@@ -194,14 +222,14 @@ class KubeClient:
         return self.request("DELETE", path, query={"dryRun": "All" if dry_run else None}, body=body)
 
     def stream(self, path: str, *, query: Query, idle_seconds: float) -> Stream:
-        """Open a watch. No retry; `idle_seconds` without a byte end it. Raises as `request` does."""
+        """Open a watch, or a log. No retry; `idle_seconds` without a byte end it. Raises as `request` does."""
         try:
             response = self._exchange("GET", path, query, None, {}, idle_seconds, streamed=True)
         except _Unsent as error:
             raise error.failure from error
         if response.status >= 300:
             body = response.data
-            raise answered(response.status, body, "GET", path, watch=True)
+            raise answered(response.status, body, "GET", path, watch="watch" in query)
         return Stream(response)
 
     def close(self) -> None:

@@ -12,7 +12,7 @@ keep the loser from writing unseen.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -54,6 +54,7 @@ class State:
     renewed: str = ""
     duration: int = 0
     transitions: int = 0
+    annotations: Mapping[str, str] = field(default_factory=dict)
 
     def remaining(self, now: datetime) -> float:
         """Seconds until it expires, 0 when it has or nobody holds it; never more than its duration."""
@@ -121,12 +122,20 @@ def acquire(
     raise Conflict(f"{held} changes faster than it can be taken.", remedy="Find out who writes it, then run again.")
 
 
-def take_seen(client: KubeClient, held: Held, seen: State | None, *, now: Clock, labels: Mapping[str, str]) -> Held:
-    """Take a lease that was seen free, expired or missing (None), without reading it again.
+def take_seen(
+    client: KubeClient,
+    held: Held,
+    seen: State | None,
+    *,
+    now: Clock,
+    labels: Mapping[str, str],
+    annotations: Mapping[str, str | None] | None = None,
+) -> Held:
+    """Take a lease that was seen free, expired or absent, without reading it again; Conflict when it has changed.
 
-    Conflict or NotFound when it has changed since.
+    `annotations` are written with it; None takes one away.
     """
-    answer = _take(client, held, seen, now(), labels)
+    answer = _take(client, held, seen, now(), labels, annotations)
     return replace(held, resource_version=str(answer["metadata"]["resourceVersion"]))
 
 
@@ -135,18 +144,26 @@ def renew(client: KubeClient, held: Held, *, now: Clock) -> Held:
     return _write(client, held, {"renewTime": _text(now()), "leaseDurationSeconds": held.duration})
 
 
-def release(client: KubeClient, held: Held) -> None:
+def annotate(client: KubeClient, held: Held, annotations: Mapping[str, str | None], *, now: Clock) -> Held:
+    """Renew the lease and write annotations with it; LeaseLost when it is no longer ours."""
+    return _write(client, held, {"renewTime": _text(now()), "leaseDurationSeconds": held.duration}, annotations)
+
+
+def release(client: KubeClient, held: Held, *, annotations: Mapping[str, str | None] | None = None) -> None:
     """Give the lease up at once; the object stays, without a holder. LeaseLost when it was no longer ours."""
-    _write(client, held, {"holderIdentity": "", "renewTime": None, "acquireTime": None})
+    _write(client, held, {"holderIdentity": "", "renewTime": None, "acquireTime": None}, annotations)
 
 
-def _write(client: KubeClient, held: Held, spec: dict[str, Any]) -> Held:
+def _write(
+    client: KubeClient, held: Held, spec: dict[str, Any], annotations: Mapping[str, str | None] | None = None
+) -> Held:
     """Patch the spec of a lease that is ours, whatever else somebody may have written beside the holder."""
+    noted = {"annotations": dict(annotations)} if annotations else {}
     version = held.resource_version
     for _attempt in range(3):
         try:
             if version:
-                patch = {"metadata": {"resourceVersion": version}, "spec": spec}
+                patch = {"metadata": {"resourceVersion": version, **noted}, "spec": spec}
                 answer = client.merge_patch(held.path, patch)
                 return replace(held, resource_version=str(answer["metadata"]["resourceVersion"]))
         except NotFound:
@@ -179,6 +196,7 @@ def _take(
     state: State | None,
     now: datetime,
     labels: Mapping[str, str],
+    annotations: Mapping[str, str | None] | None = None,
 ) -> dict[str, Any]:
     spec: dict[str, Any] = {
         "holderIdentity": held.holder,
@@ -186,6 +204,8 @@ def _take(
         "renewTime": _text(now),
     }
     metadata: dict[str, Any] = {"labels": dict(labels)}
+    if annotations:
+        metadata["annotations"] = {key: value for key, value in annotations.items() if state or value is not None}
     if state is None:
         spec |= {"acquireTime": _text(now), "leaseTransitions": 0}
         body = {
@@ -212,6 +232,7 @@ def _state(lease: dict[str, Any]) -> State:
         renewed=str(spec.get("renewTime") or ""),
         duration=int(spec.get("leaseDurationSeconds") or 0),
         transitions=int(spec.get("leaseTransitions") or 0),
+        annotations=metadata.get("annotations") or {},
     )
 
 

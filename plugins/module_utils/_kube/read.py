@@ -158,6 +158,30 @@ def workload_of(resource: Object, statefulset: Object | None, component: Compone
     )
 
 
+def pull_secrets(resource: Object) -> tuple[str, ...]:
+    """The Secrets with which the FE's image is pulled."""
+    spec = (resource.get("spec") or {}).get(_SPECS["fe"]) or {}
+    return tuple(str(entry["name"]) for entry in spec.get("imagePullSecrets") or () if entry.get("name"))
+
+
+def config_text(client: KubeClient, namespace: str, name: str, key: str) -> str:
+    """The text under a key of a ConfigMap. NotFound names ConfigMap and key."""
+    found = client.get(path_to("v1", "configmaps", namespace, name))
+    texts = found.get("data") or {}
+    if key not in texts:
+        raise NotFound(
+            f'ConfigMap "{name}" in namespace "{namespace}" has no key "{key}".',
+            remedy=f"Add it, or name one of its keys: {', '.join(sorted(texts)) or 'it has none'}.",
+        )
+    return str(texts[key])
+
+
+def labelled(client: KubeClient, namespace: str, label: str) -> bool:
+    """Whether the namespace carries the label with the value "true"."""
+    found = client.get(path_to("v1", "namespaces", None, namespace))
+    return ((found.get("metadata") or {}).get("labels") or {}).get(label) == "true"
+
+
 def secret_value(client: KubeClient, namespace: str, name: str, key: str) -> str:
     """The text under a key of a Secret. NotFound or Refused name Secret and key, never what is in it."""
     secret = client.get(path_to("v1", "secrets", namespace, name))

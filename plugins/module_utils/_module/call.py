@@ -11,6 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Refused, RolloutError
+from ansible_collections.steady.rollout.plugins.module_utils._domain.installation import (
+    Installation,
+    parse_installation,
+)
 from ansible_collections.steady.rollout.plugins.module_utils._engine.clock import Clock
 from ansible_collections.steady.rollout.plugins.module_utils._fe import options as fe_options
 from ansible_collections.steady.rollout.plugins.module_utils._kube import options as kube_options
@@ -21,6 +25,8 @@ TARGET: dict[str, dict[str, Any]] = {
     "cluster": {"type": "str", "required": True},
     "namespace": {"type": "str", "required": True},
 }
+# What whoever installs decides, see docs/installation.md.
+INSTALLATION: dict[str, dict[str, Any]] = {"installation": {"type": "dict", "default": {}}}
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,11 @@ class Call:
     check_mode: bool = False
     say: Callable[[str], None] = lambda line: None
     clock: Clock = field(default_factory=Clock)
+
+
+def installation_of(params: Mapping[str, Any]) -> Installation:
+    """The option `installation`, checked."""
+    return parse_installation(params["installation"])
 
 
 def lease_seconds(params: Mapping[str, Any]) -> int:

@@ -24,6 +24,7 @@ from ansible_collections.steady.rollout.plugins.module_utils._fe.statements impo
 from ansible_collections.steady.rollout.plugins.module_utils._kube import lease
 from ansible_collections.steady.rollout.plugins.module_utils._module.call import (
     CONNECTION,
+    INSTALLATION,
     TARGET,
     Call,
     Result,
@@ -142,6 +143,6 @@ def _lines(values: Values) -> str:
 
 VERB = Verb(
     "starrocks_config",
-    {**CONNECTION, **TARGET, "settings": {"type": "dict", "required": True}},
+    {**CONNECTION, **TARGET, **INSTALLATION, "settings": {"type": "dict", "required": True}},
     run,
 )

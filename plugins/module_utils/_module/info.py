@@ -10,17 +10,30 @@ from dataclasses import replace
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.codec import digest, to_plain
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Denied, RolloutError
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.encryption import check_required
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.handover import (
     Handover,
     LeaseSeen,
     from_text,
 )
-from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.settings import SETTINGS
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.hooks.catalogue import Catalogue
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.hooks.resolve import (
+    PlannedHook,
+    Sources,
+    plan_hooks,
+)
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.settings import GUIDE
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.snapshot import Snapshot
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.spec import UpgradeSpec
+from ansible_collections.steady.rollout.plugins.module_utils._domain.version import Image
+from ansible_collections.steady.rollout.plugins.module_utils._engine.hook_sources import read_sources
 from ansible_collections.steady.rollout.plugins.module_utils._engine.ledger import LABELS, await_free, target_name
-from ansible_collections.steady.rollout.plugins.module_utils._fe.connect import Frontends
+from ansible_collections.steady.rollout.plugins.module_utils._engine.scripts import NEEDS as SCRIPT_NEEDS
+from ansible_collections.steady.rollout.plugins.module_utils._engine.scripts import check_password
+from ansible_collections.steady.rollout.plugins.module_utils._fe import statements
+from ansible_collections.steady.rollout.plugins.module_utils._fe.connect import Frontends, Session
 from ansible_collections.steady.rollout.plugins.module_utils._fe.observe import FeView, observe
+from ansible_collections.steady.rollout.plugins.module_utils._fe.privileges import check_privileges
 from ansible_collections.steady.rollout.plugins.module_utils._fe.settings import read_settings
 from ansible_collections.steady.rollout.plugins.module_utils._kube import lease
 from ansible_collections.steady.rollout.plugins.module_utils._kube.access import Need, missing_rights, server_version
@@ -28,6 +41,7 @@ from ansible_collections.steady.rollout.plugins.module_utils._kube.read import C
 from ansible_collections.steady.rollout.plugins.module_utils._kube.record import RecordStore
 from ansible_collections.steady.rollout.plugins.module_utils._module.call import (
     CONNECTION,
+    INSTALLATION,
     TARGET,
     Call,
     Result,
@@ -43,7 +57,7 @@ UPGRADE_NEEDS: tuple[Need, ...] = (
     *(Need(verb, "apps", "statefulsets") for verb in ("list", "watch")),
     *(Need(verb, "", "pods") for verb in ("list", "watch", "delete")),
     *(Need(verb, "", "configmaps") for verb in ("get", "create", "patch")),
-    *(Need(verb, "coordination.k8s.io", "leases") for verb in ("get", "create", "patch", "list", "watch")),
+    *(Need(verb, "coordination.k8s.io", "leases") for verb in ("get", "create", "patch")),
 )
 GUARD_NEEDS: tuple[Need, ...] = (Need("create", "batch", "jobs"), Need("delete", "batch", "jobs"))
 # Servers check `get` for the WebSocket request that opens a port-forward, newer ones `create` as well.
@@ -53,11 +67,15 @@ PORT_FORWARD_NEEDS: tuple[Need, ...] = tuple(Need(verb, "", "pods", "portforward
 def run(call: Call) -> Result:
     """Snapshot, record, lease and the handover for the tasks that follow."""
     target = Target.of(call)
+    spec, catalogue = _request(call, target)
     if call.params["purpose"] == "upgrade":
-        _check_rights(target, spec_of(call.params["spec"], target.cluster, target.namespace))
+        _check_rights(target, spec or spec_of(None, target.cluster, target.namespace))
     if call.params["wait_for_lease"]:
         await_free(target.client, target.namespace, target.cluster, call.params["wait_for_lease"], call.clock)
     objects, handover = target.read()
+    _check_tls(target, objects, spec)
+    if spec is not None and any(entry.is_script for entry in spec.stages.entries):
+        check_password(target.fe, objects.resource)
     if call.params["progress"]:
         earlier = from_text(call.params["progress"], cluster=target.cluster, namespace=target.namespace)
         handover = handover.continuing(earlier)
@@ -69,11 +87,15 @@ def run(call: Call) -> Result:
     if record is None:
         # Somebody deleted it while the run went on: the run still knows what it has to put back.
         record = handover.record
+    sources, hooks = _hooks(target, spec, catalogue)
     with target.frontends(handover) as frontends:
         if call.params["purpose"] == "upgrade":
-            _reach(frontends, objects)
+            reached = _reach(frontends, objects)
+            if reached is not None and spec is not None:
+                _check_privileges(reached, target.fe.user, spec, hooks)
         handover = replace(handover, mode=handover.mode or _mode(frontends, objects))
-        view = _look(frontends, objects, handover.mode)
+        keys = (*GUIDE, *(spec.held if spec else ()), *(key for hook in hooks for key in hook.keys))
+        view = _look(frontends, objects, handover.mode, tuple(dict.fromkeys(keys)))
     snapshot = _snapshot(target, objects, handover.mode, view)
     remaining = held.remaining(call.clock.now()) if held else 0.0
     if remaining <= 0:
@@ -90,10 +112,26 @@ def run(call: Call) -> Result:
             "renewed": held.renewed if held else "",
             "remaining_seconds": round(remaining, 1),
         },
+        "hooks": to_plain(sources),
         "stopped": "",
         "way_back": handover.way_back,
         "progress": replace(handover, record=record, record_version=version, record_digest=written).to_text(),
     }
+
+
+def _request(call: Call, target: Target) -> tuple[UpgradeSpec | None, Catalogue]:
+    """The request that a look is for, where there is one, and the hooks that it may name."""
+    catalogue = Catalogue.of(target.installation.hooks.catalogue)
+    document = call.params["spec"]
+    return spec_of(document, target.cluster, target.namespace, catalogue) if document else None, catalogue
+
+
+def _hooks(target: Target, spec: UpgradeSpec | None, catalogue: Catalogue) -> tuple[Sources, tuple[PlannedHook, ...]]:
+    """What the hooks need to be planned, and those that can be."""
+    if spec is None:
+        return Sources(), ()
+    sources = read_sources(target.client, target.namespace, spec.stages, catalogue, target.installation)
+    return sources, plan_hooks(spec.stages, catalogue, sources, target.installation).hooks
 
 
 def _check_rights(target: Target, spec: UpgradeSpec) -> None:
@@ -103,6 +141,8 @@ def _check_rights(target: Target, spec: UpgradeSpec) -> None:
         needs += PORT_FORWARD_NEEDS
     if spec.guard.image:
         needs += GUARD_NEEDS
+    if any(entry.is_script for entry in spec.stages.entries):
+        needs += SCRIPT_NEEDS
     missing = missing_rights(target.client, target.namespace, needs)
     if missing:
         raise Denied(
@@ -111,20 +151,45 @@ def _check_rights(target: Target, spec: UpgradeSpec) -> None:
         )
 
 
-def _reach(frontends: Frontends, objects: ClusterObjects) -> None:
-    """One FE must accept the credentials: a wrong password or an unreachable FE is told as what it is."""
+def _check_tls(target: Target, objects: ClusterObjects, spec: UpgradeSpec | None) -> None:
+    """Before an FE is connected to: that its version, and the one it shall run, can do what fe_tls demands."""
+    if target.fe.tls != "required":
+        return
+    wanted = spec.images.get("fe") if spec else None
+    if spec and spec.version:
+        wanted = Image.parse(objects.workloads["fe"].image, "starRocksFeSpec.image").with_version(spec.version)
+    check_required({pod.name: pod.image for pod in objects.pods if pod.component == "fe"}, wanted)
+
+
+def _check_privileges(session: Session, user: str, spec: UpgradeSpec, hooks: tuple[PlannedHook, ...]) -> None:
+    """Before an upgrade: that the user may read settings, hence set them, and what else its later steps need."""
+    session.run(statements.show_settings("run_mode"))
+    needed: dict[str, tuple[str, ...]] = {}
+    if spec.leader_strategy == "transfer":
+        needed["spec.leader.strategy"] = ("NODE",)
+    needed |= {f"hook {hook.name}": hook.rights for hook in hooks}
+    for path, rights in needed.items():
+        if set(rights) - {"OPERATE"}:
+            check_privileges(session, rights, user, path)
+
+
+def _reach(frontends: Frontends, objects: ClusterObjects) -> Session | None:
+    """One FE must accept the credentials: a wrong password or an unreachable FE is told as what it is.
+
+    None where no FE is ready, which is told by the look that follows.
+    """
     names = sorted(pod.name for pod in objects.pods if pod.component == "fe" and pod.ready)
     failure: RolloutError | None = None
     for name in names:
         try:
-            frontends.session(name)
-            return
+            return frontends.session(name)
         except RolloutError as error:
             failure = error
             if not error.transient:
                 break
     if failure is not None:
         raise failure
+    return None
 
 
 def _lease(target: Target, handover: Handover, call: Call) -> lease.State | None:
@@ -149,11 +214,11 @@ def _mode(frontends: Frontends, objects: ClusterObjects) -> str:
     return "shared_nothing"
 
 
-def _look(frontends: Frontends, objects: ClusterObjects, mode: str) -> FeView:
+def _look(frontends: Frontends, objects: ClusterObjects, mode: str, keys: tuple[str, ...]) -> FeView:
     return observe(
         frontends,
         sorted(pod.name for pod in objects.pods if pod.component == "fe" and pod.ready),
-        keys=tuple(SETTINGS),
+        keys=keys,
         workers="be" in objects.workloads,
         compute_nodes="cn" in objects.workloads,
         tablets=mode != "shared_data" and "be" in objects.workloads,
@@ -187,6 +252,7 @@ VERB = Verb(
     {
         **CONNECTION,
         **TARGET,
+        **INSTALLATION,
         "purpose": {"type": "str", "choices": ["look", "upgrade"], "default": "look"},
         "spec": {"type": "dict"},
         "progress": {"type": "str", "default": ""},

@@ -12,6 +12,15 @@ from typing import Any
 from ansible_collections.steady.rollout.plugins.module_utils._domain.codec import from_plain
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Refused
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks import describe
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.hooks.catalogue import (
+    OUR_CATALOGUE,
+    Catalogue,
+)
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.hooks.resolve import (
+    HookPlan,
+    Sources,
+    plan_hooks,
+)
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.plan import (
     Plan,
     plan_frozen,
@@ -24,7 +33,13 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.p
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.progress import Record, load
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.snapshot import Snapshot
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.spec import UpgradeSpec, parse_spec
-from ansible_collections.steady.rollout.plugins.module_utils._module.call import Call, Result, Verb
+from ansible_collections.steady.rollout.plugins.module_utils._module.call import (
+    INSTALLATION,
+    Call,
+    Result,
+    Verb,
+    installation_of,
+)
 
 
 def run(call: Call) -> Result:
@@ -69,24 +84,34 @@ def _rest(call: Call, snapshot: Snapshot, record: Record | None) -> Plan:
 
 
 def _planned(call: Call, snapshot: Snapshot, record: Record | None, *, under_way: bool) -> Plan:
-    spec = spec_of(call.params["spec"], snapshot.cluster, snapshot.namespace)
+    spec, hooks = _request(call, snapshot)
     holder = _lease_holder(call.params["lease"] or {})
-    return plan_upgrade(snapshot, spec, record, call.clock.epoch(), under_way=under_way, lease_holder=holder)
+    now = call.clock.epoch()
+    return plan_upgrade(snapshot, spec, record, now, hooks=hooks, under_way=under_way, lease_holder=holder)
 
 
 def _rollback(call: Call, snapshot: Snapshot, record: Record | None) -> Plan:
     """The way back; without a record nothing was touched that could go back."""
     if record is None:
         return plan_restore(snapshot, None)
-    return plan_rollback(snapshot, record, spec_of(call.params["spec"], snapshot.cluster, snapshot.namespace))
+    return plan_rollback(snapshot, record, *_request(call, snapshot))
+
+
+def _request(call: Call, snapshot: Snapshot) -> tuple[UpgradeSpec, HookPlan]:
+    """What is asked for, with its hooks ready to run."""
+    installation = installation_of(call.params)
+    catalogue = Catalogue.of(installation.hooks.catalogue)
+    spec = spec_of(call.params["spec"], snapshot.cluster, snapshot.namespace, catalogue)
+    sources = from_plain(Sources, call.params["hooks"] or {}, "hooks")
+    return spec, plan_hooks(spec.stages, catalogue, sources, installation)
 
 
 def _restore(_call: Call, snapshot: Snapshot, record: Record | None) -> Plan:
     return plan_restore(snapshot, record)
 
 
-def _release(_call: Call, snapshot: Snapshot, _record: Record | None) -> Plan:
-    return plan_release(snapshot)
+def _release(call: Call, snapshot: Snapshot, record: Record | None) -> Plan:
+    return plan_release(snapshot, record, _request(call, snapshot)[1])
 
 
 # What makes the plan of each direction.
@@ -105,9 +130,9 @@ def _lease_holder(lease: dict[str, Any]) -> str:
     return f"{lease.get('holder')} holds the lease since {lease.get('since')}, renewed {lease.get('renewed')}"
 
 
-def spec_of(document: Any, cluster: str, namespace: str) -> UpgradeSpec:
+def spec_of(document: Any, cluster: str, namespace: str, catalogue: Catalogue = OUR_CATALOGUE) -> UpgradeSpec:
     """The spec of a call, which has to be about the very cluster that the call names."""
-    spec = parse_spec({"clusterRef": {"name": cluster}, **(document or {})}, namespace=namespace)
+    spec = parse_spec({"clusterRef": {"name": cluster}, **(document or {})}, namespace=namespace, catalogue=catalogue)
     if spec.cluster != cluster:
         raise Refused("spec.clusterRef.name", spec.cluster, f"the call is about {cluster}", remedy="name one cluster")
     return spec
@@ -155,9 +180,11 @@ def _diff(plan: Plan, record: Record | None) -> list[Result]:
 VERB = Verb(
     "starrocks_plan",
     {
+        **INSTALLATION,
         "snapshot": {"type": "dict", "required": True},
         "record": {"type": "dict"},
         "lease": {"type": "dict"},
+        "hooks": {"type": "dict"},
         "spec": {"type": "dict", "default": {}},
         "direction": {
             "type": "str",

@@ -2,32 +2,66 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE: for the plugins of steady.rollout only; it may change without notice.
-"""The verb of starrocks_report: what happened, as a page, as data and as a summary."""
+"""The verb of starrocks_report: what happened, or what may happen, as a page, as data and as a summary."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
-import tempfile
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.codec import from_plain
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Refused
 from ansible_collections.steady.rollout.plugins.module_utils._domain.report.page import render_html
+from ansible_collections.steady.rollout.plugins.module_utils._domain.report.risks import (
+    VERDICTS,
+    render_risks_html,
+    render_risks_markdown,
+)
 from ansible_collections.steady.rollout.plugins.module_utils._domain.report.summary import render_text
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks import describe
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.handover import from_text
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.plan import Plan
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.progress import load
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.reporting import build_report
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.risks import build_risks
+from ansible_collections.steady.rollout.plugins.module_utils._engine.files import write_whole
 from ansible_collections.steady.rollout.plugins.module_utils._module.call import Call, Result, Verb
 
 BAD_OUTCOMES = ("failed", "frozen", "rolled-back")
 
 
 def run(call: Call) -> Result:
-    """Build the report, write it, and fail when the run did not reach what was asked for."""
+    """Report on a run, or on the risks of a plan that has not begun."""
     plan = from_plain(Plan, call.params["plan"], "plan")
+    return _on_risks(call, plan) if call.params["about"] == "risks" else _on_run(call, plan)
+
+
+def _on_risks(call: Call, plan: Plan) -> Result:
+    """Build the risk report and write it. It says no where the plan is refused, and does not fail for that."""
+    report = build_risks(plan, call.params["refusals"], call.clock.stamp())
+    name = f"{plan.namespace}-{plan.cluster}-{_stamp(report['plan']['at'])}-risks"
+    texts = {
+        "html": render_risks_html(report),
+        "md": render_risks_markdown(report),
+        "json": json.dumps(report, indent=2, sort_keys=True) + "\n",
+    }
+    written = [] if call.check_mode else _files(call.params["dest"], name, texts)
+    verdict = report["plan"]["verdict"]
+    return {
+        "changed": False,
+        "report": report,
+        "files": written,
+        "outcome": verdict,
+        "rollout": {
+            "type": "report",
+            "lines": [f"risks: {VERDICTS[verdict].name}", *(f"report  {f}" for f in written)],
+        },
+    }
+
+
+def _on_run(call: Call, plan: Plan) -> Result:
+    """Build the report, write it, and fail when the run did not reach what was asked for."""
     text = call.params["progress"]
     handover = from_text(text, cluster=plan.cluster, namespace=plan.namespace) if text else None
     record = load(handover.record, cluster=plan.cluster) if handover and handover.record else None
@@ -68,30 +102,30 @@ def _failure(report: Result) -> Result:
 
 
 def _write(folder: str, report: Result) -> list[str]:
-    """The report as HTML and JSON, named by cluster and moment; each file appears whole or not at all."""
+    """The report as HTML and JSON, named by cluster, moment and outcome."""
+    run = report["run"]
+    name = f"{run['namespace']}-{run['cluster']}-{_stamp(run['startedAt'])}-{run['outcome']}"
+    return _files(
+        folder, name, {"html": render_html(report), "json": json.dumps(report, indent=2, sort_keys=True) + "\n"}
+    )
+
+
+def _stamp(moment: str) -> str:
+    return re.sub(r"[^0-9TZ]", "", moment)
+
+
+def _files(folder: str, name: str, texts: dict[str, str]) -> list[str]:
+    """Write each text under its ending; nothing where no folder was named."""
     if not folder:
         return []
     folder = os.path.abspath(os.path.expanduser(folder))
-    run = report["run"]
-    stamp = re.sub(r"[^0-9TZ]", "", run["startedAt"])
-    name = f"{run['namespace']}-{run['cluster']}-{stamp}-{run['outcome']}"
-    texts = {"html": render_html(report), "json": json.dumps(report, indent=2, sort_keys=True) + "\n"}
     try:
         os.makedirs(folder, exist_ok=True)
-        return [_write_file(folder, f"{name}.{ending}", text) for ending, text in texts.items()]
+        return [write_whole(folder, f"{name}.{ending}", text) for ending, text in texts.items()]
     except OSError as error:
         raise Refused(
             "dest", folder, f"cannot be written: {error.strerror}", remedy="name a writable folder"
         ) from error
-
-
-def _write_file(folder: str, name: str, text: str) -> str:
-    path = os.path.join(folder, name)
-    with tempfile.NamedTemporaryFile("w", dir=folder, prefix=".", delete=False, encoding="utf-8") as file:
-        file.write(text)
-    os.chmod(file.name, 0o644)
-    os.replace(file.name, path)
-    return path
 
 
 VERB = Verb(
@@ -99,6 +133,8 @@ VERB = Verb(
     {
         "plan": {"type": "dict", "required": True},
         "progress": {"type": "str", "default": ""},
+        "about": {"type": "str", "choices": ["run", "risks"], "default": "run"},
+        "refusals": {"type": "list", "elements": "dict", "default": []},
         "dest": {"type": "str", "default": ""},
     },
     run,

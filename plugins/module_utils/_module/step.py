@@ -17,24 +17,31 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.codec impor
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import LeaseLost, RolloutError
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks import describe
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.handover import Handover
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.hooks.catalogue import Catalogue
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.plan import Plan, Step
-from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.settings import SETTINGS
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.progress import Record
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.spec import UpgradeSpec
+from ansible_collections.steady.rollout.plugins.module_utils._engine.hook_sources import settings_to_read
 from ansible_collections.steady.rollout.plugins.module_utils._engine.ledger import Ledger
+from ansible_collections.steady.rollout.plugins.module_utils._engine.patience import Waiting
 from ansible_collections.steady.rollout.plugins.module_utils._engine.steps.context import Replan, StepContext
 from ansible_collections.steady.rollout.plugins.module_utils._engine.steps.executor import Executor
+from ansible_collections.steady.rollout.plugins.module_utils._engine.tell import teller
 from ansible_collections.steady.rollout.plugins.module_utils._engine.wait import StepFailed
 from ansible_collections.steady.rollout.plugins.module_utils._engine.world import World
 from ansible_collections.steady.rollout.plugins.module_utils._fe.options import shareable
 from ansible_collections.steady.rollout.plugins.module_utils._module.call import (
     CONNECTION,
+    INSTALLATION,
     TARGET,
     Call,
     Result,
     Verb,
+    installation_of,
     lease_seconds,
 )
 from ansible_collections.steady.rollout.plugins.module_utils._module.plan import spec_of
+from ansible_collections.steady.rollout.plugins.module_utils._module.runners import runners_of
 from ansible_collections.steady.rollout.plugins.module_utils._module.target import Target
 
 # A cluster that changes more often than this within one run is not one to upgrade now.
@@ -63,17 +70,29 @@ def run(call: Call) -> Result:
 def _carry_out(call: Call, target: Target, plan: Plan, step: Step, handover: Handover) -> Result:
     began = call.clock.ticks()
     spec = _spec(call, plan)
-    ledger = Ledger(target.client, handover, call.clock, lease_seconds=lease_seconds(call.params))
+    about = call.params.get("regarding")
+    tells = teller(target.client, installation_of(call.params), target.namespace, call.clock, call.say, regarding=about)
+    ledger = Ledger(target.client, handover, call.clock, lease_seconds=lease_seconds(call.params), teller=tells)
     if not handover.holder:
-        ledger.take_lease(call.params["holder"] or f"rollout-{uuid4()}", call.say)
+        patient = call.params["patience"] is None
+        ledger.take_lease(call.params["holder"] or f"rollout-{uuid4()}", call.say, wait=patient)
     with target.frontends(handover) as frontends:
-        world = World(target.client, frontends, ledger.handover, tuple(SETTINGS))
+        world = World(target.client, frontends, ledger.handover, keys_of(target, plan, ledger.present))
         context = StepContext(
-            target.client, world, ledger, call.clock, spec, plan, call.say, connection=shareable(call.params)
+            target.client,
+            world,
+            ledger,
+            call.clock,
+            spec,
+            plan,
+            call.say,
+            connection=shareable(call.params),
+            runners=runners_of(target, handover, frontends),
+            patience=call.params["patience"],
         )
         with world:
             outcome, notes, error = _attempt(Executor(context), step)
-    if error is not None and step.kind == "restore" and not isinstance(error, LeaseLost):
+    if error is not None and step.kind == "restore" and not isinstance(error, (LeaseLost, Waiting)):
         # The run is over, and somebody else may do better: nobody should have to wait for the lease to run out.
         with contextlib.suppress(RolloutError):
             ledger.release()
@@ -81,13 +100,27 @@ def _carry_out(call: Call, target: Target, plan: Plan, step: Step, handover: Han
     if error is not None:
         after = _stopped(after, plan, step, error)
     elapsed = round(call.clock.ticks() - began, 2)
-    return _result(plan, step, after, outcome, error.reason if error else "; ".join(notes), elapsed, context.waited)
+    result = _result(plan, step, after, outcome, error.reason if error else "; ".join(notes), elapsed, context.waited)
+    return {**result, **_pause_of(error)} if isinstance(error, Waiting) else result
+
+
+def _pause_of(waiting: Waiting) -> Result:
+    return {"again_in": waiting.again_in, "waits_for": waiting.reason, "gate": waiting.gate}
+
+
+def keys_of(target: Target, plan: Plan, record: Record | None) -> tuple[str, ...]:
+    """The settings that may be read and written for this plan."""
+    catalogue = Catalogue.of(target.installation.hooks.catalogue)
+    return settings_to_read(target.client, target.namespace, plan, record, catalogue, target.installation)
 
 
 def _attempt(executor: Executor, step: Step) -> tuple[str, list[str], RolloutError | None]:
     """The step's outcome. A failure is not raised: what happens next is the play's decision, and it has to go on."""
     try:
         return "done", executor.run(step), None
+    except Waiting as waiting:
+        executor.paused()
+        return "waiting", [], waiting
     except Replan as replan:
         if not step.going_back and executor.context.ledger.handover.replans < MOST_REPLANS:
             return "replan", [], replan
@@ -113,24 +146,34 @@ def _recorded(executor: Executor, step: Step, error: RolloutError) -> RolloutErr
 
 
 def _stopped(handover: Handover, plan: Plan, step: Step, error: RolloutError) -> Handover:
+    if isinstance(error, Waiting):
+        return replace(handover, stopped="waiting")
     if isinstance(error, Replan):
         return replace(handover, stopped="replan", replans=handover.replans + 1)
     lost = isinstance(error, LeaseLost)
     return replace(
         handover,
         stopped="lost" if lost else "failed",
-        way_back={"begin": "release", "restore": "restore"}.get(step.kind, "rollback"),
+        way_back=_way_back(step),
         outcome="failed" if plan.direction in _ENDS or lost else handover.outcome,
         reason=handover.reason or error.reason,
         remedy=handover.remedy or error.remedy,
     )
 
 
+def _way_back(step: Step) -> str:
+    """The direction of the plan that follows a failure; before the first pod there is no pod to bring back."""
+    if step.kind == "hook" and all(hook.stage == "pre" for hook in step.hooks):
+        return "release"
+    return {"begin": "release", "restore": "restore"}.get(step.kind, "rollback")
+
+
 def _spec(call: Call, plan: Plan) -> UpgradeSpec:
     """The request; a restore has none, and needs only the limits' defaults."""
     if plan.direction == "restore":
         return UpgradeSpec(plan.cluster, plan.namespace)
-    return spec_of(call.params["spec"], plan.cluster, plan.namespace)
+    catalogue = Catalogue.of(installation_of(call.params).hooks.catalogue)
+    return spec_of(call.params["spec"], plan.cluster, plan.namespace, catalogue)
 
 
 def _result(
@@ -190,11 +233,13 @@ VERB = Verb(
     {
         **CONNECTION,
         **TARGET,
+        **INSTALLATION,
         "plan": {"type": "dict", "required": True},
         "step": {"type": "str", "required": True},
         "spec": {"type": "dict", "default": {}},
         "progress": {"type": "str", "default": ""},
         "holder": {"type": "str", "default": ""},
+        "patience": {"type": "float"},
         "lease_seconds": {"type": "int", "default": 30},
     },
     run,

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Refused
+from ansible_collections.steady.rollout.plugins.module_utils._domain.installation import Installation
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.handover import Handover, from_text
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.spec import DNS_LABEL
 from ansible_collections.steady.rollout.plugins.module_utils._fe.connect import Credentials, Frontends
@@ -20,11 +21,12 @@ from ansible_collections.steady.rollout.plugins.module_utils._kube.client import
 from ansible_collections.steady.rollout.plugins.module_utils._kube.read import (
     ClusterObjects,
     cluster_path,
+    pull_secrets,
     read_cluster,
     root_credentials,
     run_mode,
 )
-from ansible_collections.steady.rollout.plugins.module_utils._module.call import Call
+from ansible_collections.steady.rollout.plugins.module_utils._module.call import Call, installation_of
 
 
 @dataclass(frozen=True)
@@ -35,16 +37,19 @@ class Target:
     fe: FeOptions
     cluster: str
     namespace: str
+    installation: Installation = field(default_factory=Installation)
 
     @classmethod
     def of(cls, call: Call) -> Target:
-        """Check the connection options; nothing is sent yet."""
+        """Check the options of the connection and of the installation; nothing is sent yet."""
         params = call.params
         for name in ("cluster", "namespace"):
             if not re.fullmatch(DNS_LABEL, params[name] or ""):
                 remedy = "name the StarRocksCluster, in the playbooks as -e cluster=NAMESPACE/NAME"
                 raise Refused(name, params[name], "not a name of a Kubernetes object", remedy=remedy)
-        return cls(KubeClient.from_options(params), fe_options(params), params["cluster"], params["namespace"])
+        installation = installation_of(params)
+        client = KubeClient.from_options(params)
+        return cls(client, fe_options(params), params["cluster"], params["namespace"], installation)
 
     def read(self) -> tuple[ClusterObjects, Handover]:
         """Read the cluster's objects, and what later tasks need of them."""
@@ -59,6 +64,7 @@ class Target:
             mode=mode or "",
             password_secret=source.secret if source else "",
             password_key=source.key if source else "",
+            pull_secrets=pull_secrets(objects.resource),
         )
         return objects, handover
 

@@ -33,13 +33,15 @@ class Kind(Enum):
     POD_DELETE = "pod-delete"
     SETTING = "setting"
     LEADER = "leader"
+    IMAGE = "image"
+    EVENT = "event"
     REPORT = "report"
     UNKNOWN = "unknown"
 
 
 # How many of these a run passes depends on time, and where it renews its lease. They are counted over the whole run
 # instead of within one step, and only the first of each name is a crash point: one moment of reading is as any other.
-PASSING: Final = frozenset({Kind.READ, Kind.REVIEW, Kind.WATCH, Kind.QUERY, Kind.LEASE_RENEW})
+PASSING: Final = frozenset({Kind.READ, Kind.REVIEW, Kind.WATCH, Kind.QUERY, Kind.LEASE_RENEW, Kind.EVENT})
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,8 @@ def of_request(method: str, path: str, body: Any) -> tuple[Kind, str]:
         return _of_lease(method, (body or {}).get("spec") or {}), "lease"
     if resource == "configmaps":
         return Kind.RECORD_CREATE if method == "POST" else Kind.RECORD_WRITE, "record"
+    if resource == "events":
+        return Kind.EVENT, "event"
     if resource == "starrocksclusters" and method == "PATCH":
         return Kind.CLUSTER_PATCH, _operations(body)
     if resource == "pods" and method == "DELETE":
@@ -93,6 +97,8 @@ def of_statement(sql: str) -> tuple[Kind, str]:
         return Kind.SETTING, re.sub(r"[^A-Za-z0-9_=]", "", text.removeprefix("ADMIN SET FRONTEND CONFIG"))
     if text.startswith("ALTER SYSTEM TRANSFER LEADER"):
         return Kind.LEADER, "transfer"
+    if text == "ALTER SYSTEM CREATE IMAGE":
+        return Kind.IMAGE, "create"
     if re.match(r"(ADMIN )?SHOW |SELECT ", text):
         return Kind.QUERY, text
     return Kind.UNKNOWN, text

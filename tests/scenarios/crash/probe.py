@@ -100,7 +100,7 @@ class Probe:
         )
         self._wrap(KubeClient, "stream", lambda _self, path, **_more: (Kind.WATCH, path.rsplit("/", 1)[1]))
         self._wrap(Session, "run", lambda _self, sql, **_more: of_statement(sql))
-        self._wrap(report, "_write_file", lambda _folder, name, _text: (Kind.REPORT, name.rsplit(".", 1)[1]))
+        self._wrap(report, "write_whole", lambda _folder, name, _text: (Kind.REPORT, name.rsplit(".", 1)[1]))
         self._follow_steps(VerbAction)
 
     def _wrap(self, owner: Any, name: str, describe: Callable[..., tuple[Kind, str]]) -> None:

@@ -257,6 +257,13 @@ def test_a_task_of_ours_is_looked_at_often_at_first_and_seldom_later() -> None:
     assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
 
 
+def test_no_alarm_is_left_at_the_end() -> None:
+    callback, _lines = _callback()
+    _start(callback, "steady.rollout.starrocks_report")
+    callback._at_exit()
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+
+
 def test_somebody_elses_alarm_is_left_alone() -> None:
     signal.signal(signal.SIGALRM, signal.SIG_IGN)
     callback, _lines = _callback()

@@ -165,6 +165,43 @@ class Gate:
 
 
 @dataclass(frozen=True, slots=True)
+class ValueChange:
+    """A setting that a hook brought from one value to another."""
+
+    key: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """One hook as it ran."""
+
+    name: str
+    stage: str
+    step: str
+    source: str
+    outcome: str
+    critical: bool
+    attempts: int
+    seconds: float | None
+    text: str
+    log: str
+    statements: tuple[str, ...]
+    values: tuple[ValueChange, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A statement that was sent to the leader because it changes something, as it may be printed."""
+
+    at: float | None
+    sql: str
+    step: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """The whole report."""
 
@@ -177,6 +214,8 @@ class Report:
     settings: tuple[Setting, ...]
     pods: tuple[Pod, ...]
     gates: tuple[Gate, ...]
+    hooks: tuple[Hook, ...]
+    statements: tuple[Statement, ...]
 
     @property
     def open_settings(self) -> tuple[Setting, ...]:
@@ -365,6 +404,35 @@ def _gate(source: Mapping[str, Any]) -> Gate:
     )
 
 
+def _hook(source: Mapping[str, Any]) -> Hook:
+    values = (
+        ValueChange(_str(item, "key"), _str(item, "before"), _str(item, "after"))
+        for item in _maps(source.get("values"))
+    )
+    return Hook(
+        name=_str(source, "name"),
+        stage=_str(source, "stage"),
+        step=_str(source, "step"),
+        source=_str(source, "source"),
+        outcome=_str(source, "outcome"),
+        critical=source.get("critical") is not False,
+        attempts=_count(source, "attempts"),
+        seconds=_number(source, "seconds"),
+        text=_str(source, "text"),
+        log=_str(source, "log"),
+        statements=_texts(source.get("statements")),
+        values=tuple(values),
+    )
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(map(str, value)) if isinstance(value, (list, tuple)) else ()
+
+
+def _statement(source: Mapping[str, Any]) -> Statement:
+    return Statement(parse_time(source.get("at")), _str(source, "sql"), _str(source, "step"), _str(source, "why"))
+
+
 def read_report(source: Mapping[str, Any]) -> Report:
     """Return the report's values; what is missing or of another type is empty."""
     plan = _map(source.get("plan"))
@@ -378,4 +446,6 @@ def read_report(source: Mapping[str, Any]) -> Report:
         settings=tuple(map(_setting, _maps(source.get("settings")))),
         pods=tuple(map(_pod, _maps(source.get("pods")))),
         gates=tuple(map(_gate, _maps(source.get("gates")))),
+        hooks=tuple(map(_hook, _maps(source.get("hooks")))),
+        statements=tuple(map(_statement, _maps(source.get("statements")))),
     )

@@ -5,23 +5,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.report import drawing, findings
+from ansible_collections.steady.rollout.plugins.module_utils._domain.report.elements import (
+    Heads,
+    badge,
+    bullets,
+    code,
+    document,
+    folded,
+    lines,
+    plain,
+    section,
+    table,
+)
 from ansible_collections.steady.rollout.plugins.module_utils._domain.report.model import (
     Event,
     Gate,
+    Hook,
     PlanStep,
     Pod,
     Report,
     Risk,
     Setting,
+    Statement,
     StepRun,
     clock,
     read_report,
 )
-from ansible_collections.steady.rollout.plugins.module_utils._domain.report.style import STYLE
 from ansible_collections.steady.rollout.plugins.module_utils._domain.report.text import (
     count,
     duration,
@@ -32,8 +45,6 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.report.text
 )
 from ansible_collections.steady.rollout.plugins.module_utils._domain.report.timeline import read_timeline
 
-# A head is its text, or a pair of text and the class of its column.
-_Heads = Sequence[str | tuple[str, str]]
 _LONG_TABLE = 15
 _SIGNS = {
     "ok": '<circle cx="14" cy="14" r="12"/><path d="M8.5 14.5l4 4 7-8.5"/>',
@@ -60,63 +71,20 @@ _SETTING_TONES = {
     "conflict": ("warn", "! conflict"),
     "open": ("bad", "✕ still off"),
 }
-_RISK_TONES = {"info": ("info", "info"), "warning": ("warn", "warning"), "danger": ("bad", "danger")}
-
-
-def _badge(known: Mapping[str, tuple[str, str]], state: str) -> str:
-    tone, label = known.get(state, ("idle", state or "unknown"))
-    return f'<span class="badge tone-{tone}">{escape(label)}</span>'
-
-
-def _code(text: str) -> str:
-    return f"<code>{escape(text)}</code>" if text else '<span class="quiet">–</span>'
-
-
-def _plain(text: str) -> str:
-    return escape(text) if text else '<span class="quiet">–</span>'
-
-
-def _list(items: Sequence[str]) -> str:
-    if len(items) == 1:
-        return f"<p>{escape(items[0])}</p>"
-    return "<ul>" + "".join(f"<li>{escape(item)}</li>" for item in items) + "</ul>"
-
-
-def _table(heads: _Heads, rows: Iterable[Sequence[str]], caption: str) -> str:
-    """Return a table; its cells are HTML already."""
-    columns = [(head, "") if isinstance(head, str) else head for head in heads]
-    top = "".join(f'<th scope="col"{_class(kind)}>{escape(text)}</th>' for text, kind in columns)
-    body = "".join(
-        "<tr>"
-        + "".join(f"<td{_class(kind)}>{cell}</td>" for cell, (_head, kind) in zip(row, columns, strict=True))
-        + "</tr>"
-        for row in rows
-    )
-    return (
-        f'<div class="table" tabindex="0" role="region" aria-label="{escape(caption)}"><table>'
-        f"<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
-
-
-def _class(kind: str) -> str:
-    return f' class="{kind}"' if kind else ""
-
-
-def _section(title: str, body: str, kind: str = "card long") -> str:
-    return f'<section class="{kind}"><h2>{escape(title)}</h2>{body}</section>' if body else ""
-
-
-def _folded(summary: str, body: str, *, folded: bool) -> str:
-    if not folded:
-        return body
-    return f"<details><summary>{escape(summary)}</summary>{body}</details>"
+_HOOK_TONES = {
+    "done": ("ok", "✓ done"),
+    "failed": ("bad", "✕ failed"),
+    "running": ("info", "▶ running"),
+    "skipped": ("idle", "– skipped"),
+}
+RISK_TONES = {"info": ("info", "info"), "warning": ("warn", "warning"), "danger": ("bad", "danger")}
 
 
 def _answers(report: Report) -> str:
     if findings.ended_well(report) and not report.conflicts and not report.run.remedy:
         return ""
     parts = [("What was done", findings.done(report)), ("Left to do", findings.left(report) or ["Nothing."])]
-    cells = "".join(f"<div><h3>{title}</h3>{_list(lines)}</div>" for title, lines in parts)
+    cells = "".join(f"<div><h3>{title}</h3>{bullets(lines)}</div>" for title, lines in parts)
     return f'<div class="answers">{cells}</div>'
 
 
@@ -206,24 +174,24 @@ def _timeline(report: Report) -> str:
     timeline = read_timeline(report)
     if timeline is None:
         return ""
-    return _section("Timeline", drawing.draw(report, timeline) + _legend(), "card")
+    return section("Timeline", drawing.draw(report, timeline) + _legend(), "card")
 
 
 def _facts(report: Report) -> str:
     run = report.run
     facts = [
-        ("Cluster", _plain(run.cluster)),
-        ("Namespace", _plain(run.namespace)),
+        ("Cluster", plain(run.cluster)),
+        ("Namespace", plain(run.namespace)),
         ("Versions", f"{escape(run.from_version)} → {escape(run.to_version)}"),
         ("Started (UTC)", escape(clock(run.started, with_date=True))),
         ("Finished (UTC)", escape(clock(run.finished, with_date=True))),
-        ("Run by", _plain(run.holder)),
-        ("Started from", _plain(run.front)),
-        ("Run", _code(run.id)),
-        ("Plan", _code(run.plan_hash)),
+        ("Run by", plain(run.holder)),
+        ("Started from", plain(run.front)),
+        ("Run", code(run.id)),
+        ("Plan", code(run.plan_hash)),
     ]
     cells = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts)
-    return _section("Run", f'<dl class="facts">{cells}</dl>', "card")
+    return section("Run", f'<dl class="facts">{cells}</dl>', "card")
 
 
 def _merged_steps(report: Report) -> list[tuple[str, PlanStep | None, StepRun | None]]:
@@ -245,11 +213,11 @@ def _step_row(number: str, plan: PlanStep | None, run: StepRun | None) -> list[s
     return [
         number,
         f"{escape(title)}<br><small>{escape(note)}</small>" if note else escape(title),
-        _badge(_STEP_TONES, run.state if run else "pending") + tried,
+        badge(_STEP_TONES, run.state if run else "pending") + tried,
         escape(clock(run.started if run else None)),
         escape(duration(plan.estimate if plan else None)),
         escape(duration(run.seconds if run else None)),
-        _plain("; ".join(waits)),
+        plain("; ".join(waits)),
     ]
 
 
@@ -257,7 +225,7 @@ def _steps(report: Report) -> str:
     rows = [_step_row(number, plan, run) for number, plan, run in _merged_steps(report)]
     if not rows:
         return ""
-    heads: _Heads = [
+    heads: Heads = [
         ("#", "num"),
         ("Step", "wide"),
         "State",
@@ -272,32 +240,32 @@ def _steps(report: Report) -> str:
         if point
         else ""
     )
-    return _section("Steps", _table(heads, rows, "Steps") + note)
+    return section("Steps", table(heads, rows, "Steps") + note)
 
 
 def _gate_row(gate: Gate) -> list[str]:
     seconds = None if gate.first is None or gate.last is None else gate.last - gate.first
     return [
-        _code(gate.name),
-        _plain(gate.subject or gate.step),
-        _badge(_VERDICT_TONES, gate.verdict),
+        code(gate.name),
+        plain(gate.subject or gate.step),
+        badge(_VERDICT_TONES, gate.verdict),
         str(gate.evaluations),
         escape(duration(seconds)),
-        _plain(gate.text),
+        plain(gate.text),
     ]
 
 
 def _gates(report: Report) -> str:
     if not report.gates:
         return ""
-    heads: _Heads = ["Gate", "For", "Verdict", ("Evaluated", "num"), ("Waited", "num"), ("Last seen", "wide")]
+    heads: Heads = ["Gate", "For", "Verdict", ("Evaluated", "num"), ("Waited", "num"), ("Last seen", "wide")]
     refused = findings.refusing(report)
     passed = [gate for gate in report.gates if gate.verdict == "passed"]
     if len(passed) <= _LONG_TABLE:
-        return _section("Gates", _table(heads, map(_gate_row, [*refused, *passed]), "Gates"))
-    first = _table(heads, map(_gate_row, refused), "Gates that refused") if refused else ""
-    rest = _table(heads, map(_gate_row, passed), "Gates that passed")
-    return _section("Gates", first + _folded(f"{count(len(passed), 'gate')} passed", rest, folded=True))
+        return section("Gates", table(heads, map(_gate_row, [*refused, *passed]), "Gates"))
+    first = table(heads, map(_gate_row, refused), "Gates that refused") if refused else ""
+    rest = table(heads, map(_gate_row, passed), "Gates that passed")
+    return section("Gates", first + folded(f"{count(len(passed), 'gate')} passed", rest, when=True))
 
 
 def _per_fe(values: Mapping[str, str]) -> str:
@@ -306,38 +274,80 @@ def _per_fe(values: Mapping[str, str]) -> str:
         return '<span class="quiet">–</span>'
     if len(set(values.values())) == 1:
         where = "every FE" if len(values) > 1 else next(iter(values))
-        return f"{_code(next(iter(values.values())))} <small>{escape(where)}</small>"
-    return "<br>".join(f"{_code(value)} <small>{escape(pod)}</small>" for pod, value in values.items())
+        return f"{code(next(iter(values.values())))} <small>{escape(where)}</small>"
+    return "<br>".join(f"{code(value)} <small>{escape(pod)}</small>" for pod, value in values.items())
 
 
 def _setting_row(setting: Setting) -> list[str]:
     return [
-        _code(setting.key),
+        code(setting.key),
         _per_fe(setting.before),
-        _code(setting.quiesced),
+        code(setting.quiesced),
         _per_fe(setting.final),
-        _badge(_SETTING_TONES, setting.state),
-        _plain(setting.note),
+        badge(_SETTING_TONES, setting.state),
+        plain(setting.note),
     ]
 
 
 def _settings(report: Report) -> str:
     if not report.settings:
         return ""
-    heads: _Heads = ["FE setting", "Before", "During", "After", "State", ("Note", "wide")]
-    return _section("FE settings", _table(heads, map(_setting_row, report.settings), "FE settings"))
+    heads: Heads = ["FE setting", "Before", "During", "After", "State", ("Note", "wide")]
+    return section("FE settings", table(heads, map(_setting_row, report.settings), "FE settings"))
+
+
+def _hook_row(hook: Hook) -> list[str]:
+    notes = [f"{hook.attempts} attempts"] if hook.attempts > 1 else []
+    notes += [] if hook.critical else ["not critical"]
+    note = f"<br><small>{escape(', '.join(notes))}</small>" if notes else ""
+    did = [code(statement) for statement in hook.statements]
+    did += [f"{code(v.key)}: {code(v.before)} → {code(v.after)}" for v in hook.values]
+    return [
+        escape(hook.stage),
+        f"{escape(hook.name)}<br><small>{escape(hook.source)}</small>",
+        badge(_HOOK_TONES, hook.outcome) + note,
+        escape(duration(hook.seconds)),
+        "<br>".join(did) or '<span class="quiet">–</span>',
+        plain(hook.text),
+    ]
+
+
+def _hooks(report: Report) -> str:
+    if not report.hooks:
+        return ""
+    heads: Heads = ["Stage", ("Hook", "wide"), "State", ("Took", "num"), ("What it did", "wide"), ("Result", "wide")]
+    rows = table(heads, map(_hook_row, report.hooks), "Hooks")
+    logs = "".join(
+        f"<details><summary>{escape(f'Log of {hook.name}')}</summary><pre>{lines(hook.log)}</pre></details>"
+        for hook in report.hooks
+        if hook.log
+    )
+    return section("Hooks", rows + logs)
+
+
+def _statement_row(statement: Statement) -> list[str]:
+    return [escape(clock(statement.at)), code(statement.sql), plain(statement.step), plain(statement.why)]
+
+
+def _statements(report: Report) -> str:
+    if not report.statements:
+        return ""
+    heads: Heads = [("At (UTC)", "time"), ("Statement", "wide"), "Step", "For"]
+    rows = table(heads, map(_statement_row, report.statements), "SQL")
+    number = len(report.statements)
+    return section("SQL that changed something", folded(count(number, "statement"), rows, when=number > _LONG_TABLE))
 
 
 def _risk_row(risk: Risk) -> list[str]:
     given = "yes" if risk.acknowledged else "no"
-    return [_code(risk.name), _badge(_RISK_TONES, risk.level), escape(given), _plain(risk.text)]
+    return [code(risk.name), badge(RISK_TONES, risk.level), escape(given), plain(risk.text)]
 
 
 def _risks(report: Report) -> str:
     if not report.risks:
         return ""
-    heads: _Heads = ["Risk", "Level", "Acknowledged", ("What it means", "wide")]
-    return _section("Risks of the plan", _table(heads, map(_risk_row, report.risks), "Risks"))
+    heads: Heads = ["Risk", "Level", "Acknowledged", ("What it means", "wide")]
+    return section("Risks of the plan", table(heads, map(_risk_row, report.risks), "Risks"))
 
 
 def _tag(image: str) -> str:
@@ -348,34 +358,32 @@ def _pod_row(pod: Pod) -> list[str]:
     changed = "recreated" if pod.touched else "untouched"
     return [
         escape(pod.name),
-        _plain(pod.before.version),
-        _plain(pod.after.version),
+        plain(pod.before.version),
+        plain(pod.after.version),
         escape(changed),
-        f"{_code(_tag(pod.before.image))}<br><small>{escape(pod.before.uid)}</small>",
-        f"{_code(_tag(pod.after.image))}<br><small>{escape(pod.after.uid)}</small>",
+        f"{code(_tag(pod.before.image))}<br><small>{escape(pod.before.uid)}</small>",
+        f"{code(_tag(pod.after.image))}<br><small>{escape(pod.after.uid)}</small>",
     ]
 
 
 def _pods(report: Report) -> str:
     if not report.pods:
         return ""
-    heads: _Heads = ["Pod", "Before", "After", "", ("Image and uid before", "wide"), ("Image and uid after", "wide")]
-    table = _table(heads, map(_pod_row, report.pods), "Pods")
-    return _section("Pods", _folded(count(len(report.pods), "pod"), table, folded=len(report.pods) > _LONG_TABLE))
+    heads: Heads = ["Pod", "Before", "After", "", ("Image and uid before", "wide"), ("Image and uid after", "wide")]
+    rows = table(heads, map(_pod_row, report.pods), "Pods")
+    return section("Pods", folded(count(len(report.pods), "pod"), rows, when=len(report.pods) > _LONG_TABLE))
 
 
 def _event_row(event: Event) -> list[str]:
-    return [escape(clock(event.at)), escape(event.kind), _plain(event.subject), _plain(event.text)]
+    return [escape(clock(event.at)), escape(event.kind), plain(event.subject), plain(event.text)]
 
 
 def _events(report: Report) -> str:
     if not report.events:
         return ""
-    heads: _Heads = [("At (UTC)", "time"), "Kind", "Subject", ("What happened", "wide")]
-    table = _table(heads, map(_event_row, report.events), "Events")
-    return _section(
-        "Events", _folded(count(len(report.events), "event"), table, folded=len(report.events) > _LONG_TABLE)
-    )
+    heads: Heads = [("At (UTC)", "time"), "Kind", "Subject", ("What happened", "wide")]
+    rows = table(heads, map(_event_row, report.events), "Events")
+    return section("Events", folded(count(len(report.events), "event"), rows, when=len(report.events) > _LONG_TABLE))
 
 
 def render_html(source: Mapping[str, Any]) -> str:
@@ -383,11 +391,7 @@ def render_html(source: Mapping[str, Any]) -> str:
     report = read_report(source)
     title = f"{findings.headline(report)} ({findings.state_name(report)})"
     parts = [_banner(report), _alert(report), _tiles(report), _timeline(report), _steps(report), _gates(report)]
-    parts += [_settings(report), _risks(report), _pods(report), _events(report), _facts(report)]
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{STYLE}</style></head>\n<body>{drawing.DEFINITIONS}<main>"
-        + "\n".join(part for part in parts if part)
-        + f"\n<footer>steady.rollout · run {escape(report.run.id)} · times are UTC</footer></main></body></html>\n"
-    )
+    parts += [_hooks(report), _settings(report), _statements(report), _risks(report), _pods(report)]
+    parts += [_events(report), _facts(report)]
+    footer = f"steady.rollout · run {escape(report.run.id)} · times are UTC"
+    return document(title, parts, footer)

@@ -51,6 +51,12 @@ def _is_text_map(value: object) -> str | None:
     return "must map strings to strings"
 
 
+def _is_texts(value: object) -> str | None:
+    if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
+        return None
+    return "must be a list of strings"
+
+
 def _is_map(value: object) -> str | None:
     return None if isinstance(value, Mapping) else "must be a mapping"
 
@@ -63,7 +69,7 @@ def _one_of(*names: str) -> Check:
 
 
 _OUTCOME = _one_of("planned", "unchanged", "succeeded", "rolled-back", "frozen", "failed", "restored")
-_STEP_KIND = _one_of("begin", "upgrade-pod", "transfer-leader", "rollback-pod", "restore")
+_STEP_KIND = _one_of("begin", "hook", "upgrade-pod", "transfer-leader", "rollback-pod", "restore")
 _OPTIONAL_TEXT = _Field(_is_text, required=False)
 _OPTIONAL_TIME = _Field(_is_time, required=False)
 
@@ -122,6 +128,18 @@ _GATE = {
     **dict.fromkeys(("firstAt", "lastAt"), _OPTIONAL_TIME),
     "evaluations": _Field(_is_amount, required=False),
 }
+
+_HOOK = {
+    **dict.fromkeys(("name", "step", "source"), _Field(_is_name)),
+    "stage": _Field(_is_name),
+    "outcome": _Field(_one_of("running", "done", "failed", "skipped")),
+    "critical": _Field(_is_flag),
+    **dict.fromkeys(("attempts", "seconds"), _Field(_is_amount)),
+    **dict.fromkeys(("text", "log"), _OPTIONAL_TEXT),
+    "statements": _Field(_is_texts),
+}
+_VALUE_CHANGE = dict.fromkeys(("key", "before", "after"), _Field(_is_text))
+_STATEMENT = {"at": _Field(_is_time), "sql": _Field(_is_name), "step": _OPTIONAL_TEXT, "why": _OPTIONAL_TEXT}
 
 
 def _check_map(path: str, value: object, fields: Mapping[str, _Field]) -> Iterable[str]:
@@ -203,6 +221,10 @@ def _problems(report: Mapping[str, Any]) -> Iterable[str]:
         for side in ("before", "after"):
             yield from _check_map(f"pods[{index}].{side}", _get(pod, side), _SIDE)
     yield from _check_list("gates", report.get("gates"), _GATE)
+    yield from _check_list("hooks", report.get("hooks", []), _HOOK)
+    for index, hook in enumerate(_items(report.get("hooks"))):
+        yield from _check_list(f"hooks[{index}].values", _get(hook, "values") or [], _VALUE_CHANGE)
+    yield from _check_list("statements", report.get("statements", []), _STATEMENT)
     yield from _check_order(report)
     yield from _check_references(report)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.hooks.resolve import PlannedHook
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.plan import Plan, Step
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.progress import Record
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.snapshot import Component
@@ -60,6 +61,17 @@ def _step_lines(plan: Plan) -> list[str]:
             lines.append("      ---- point of no return: from here on an FE of the new version can lead the cluster")
         mark = "done" if step.done else f"{step.estimate_seconds:.0f} s"
         lines.append(f"  {number:>3}. {step.title:<56} {mark:>6}  {step.reason}")
+        lines += [f"        {line}" for hook in step.hooks if not step.done for line in hook_lines(hook)]
+    return lines
+
+
+def hook_lines(hook: PlannedHook) -> list[str]:
+    """What a hook does, when, and what its failure means."""
+    kind = "" if hook.critical else "not critical, "
+    lines = [f"{hook.name} ({kind}at most {hook.timeout_seconds:g} s): {hook.source}"]
+    lines += [f"  when {hook.when}"] if hook.when else []
+    lines += [f"  {text}" for text in hook.shown]
+    lines += [f"  needs {', '.join(hook.rights)} on SYSTEM"] if hook.rights not in ((), ("OPERATE",)) else []
     return lines
 
 

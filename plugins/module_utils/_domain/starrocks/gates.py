@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.gate import Override, Refusal, first_refusal
-from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.settings import REPAIR_LIMIT, SETTINGS
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.settings import REPAIR_LIMIT, rule
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.snapshot import (
     Component,
     Snapshot,
@@ -210,7 +210,7 @@ def settings_held(snapshot: Snapshot, target: Target) -> Refusal | None:
             return Refusal("settings_held", row.pod, f"its settings are not known: {why}")
         for key, value in target.expected.items():
             seen = view.values.get(key)
-            if not SETTINGS[key].same(seen, value):
+            if not rule(key).same(seen, value):
                 return Refusal("settings_held", row.pod, f"{key} is {seen}, wanted {value}")
     return None
 

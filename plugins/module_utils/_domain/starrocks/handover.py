@@ -44,6 +44,7 @@ class Handover:
     mode: str = ""
     password_secret: str = ""
     password_key: str = ""
+    pull_secrets: tuple[str, ...] = ()
     record: dict[str, object] | None = None
     record_version: str | None = None
     record_digest: str = ""

@@ -10,13 +10,23 @@ version is: what is done already is seen in the snapshot, never remembered.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.codec import digest, to_plain
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Refused
-from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks import hooks, leader, path, settings
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks import leader, path, settings
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.hooks.entries import Stage
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.hooks.judge import (
+    hook_refusals,
+    hook_risks,
+    is_done,
+)
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.hooks.resolve import (
+    HookPlan,
+    PlannedHook,
+)
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.preflight import (
     free_keys,
     refusals,
@@ -40,8 +50,10 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.version imp
 UPGRADE_ORDER: tuple[Component, ...] = ("be", "cn", "fe")
 DOWNGRADE_ORDER: tuple[Component, ...] = ("fe", "be", "cn")
 DEFAULT_POD_SECONDS = 60.0
+HOOK_SECONDS = 1.0
+NO_HOOKS = HookPlan()
 
-Kind = Literal["begin", "upgrade-pod", "transfer-leader", "rollback-pod", "restore"]
+Kind = Literal["begin", "hook", "upgrade-pod", "transfer-leader", "rollback-pod", "restore"]
 Means = Literal["partition", "delete", "hold"]
 Direction = Literal["upgrade", "downgrade", "rollback", "restore", "release"]
 
@@ -51,7 +63,8 @@ class Step:
     """One step. `means` says how a pod is replaced.
 
     `partition`: the StatefulSet's partition is lowered to it. `delete`: it is deleted, under OnDelete. `hold`: it is
-    deleted while the partition holds every pod, so that no other one moves.
+    deleted while the partition holds every pod, so that no other one moves. `hooks` are those of a step of that kind,
+    which run at the same time where there are several.
     """
 
     id: str
@@ -63,6 +76,7 @@ class Step:
     pod: str = ""
     ordinal: int = 0
     image: str = ""
+    hooks: tuple[PlannedHook, ...] = ()
     means: Means = "partition"
     last_of_component: bool = False
     done: bool = False
@@ -99,6 +113,7 @@ class Plan:
     risks: tuple[Risk, ...]
     keys: tuple[str, ...]
     baseline: Baseline
+    held: dict[str, str] = field(default_factory=dict)
     refusals: tuple[Refused, ...] = ()
     point_of_no_return: str = ""
     continues: str = ""
@@ -128,28 +143,31 @@ def plan_upgrade(
     record: Record | None,
     now: float,
     *,
+    hooks: HookPlan = NO_HOOKS,
     under_way: bool = False,
     lease_holder: str = "",
 ) -> Plan:
     """The plan for `spec`. A plan with refusals is still whole, so that a person sees both.
 
     `under_way`: the run has begun and plans its rest, so what only matters before the first touch is not asked.
-    `lease_holder` says who holds the lease at this moment, if anybody does.
+    `lease_holder` says who holds the lease at this moment, if anybody does. `hooks` are those of spec.stages.
     """
     target = resolve_images(snapshot, spec)
     own = continued(record, spec, snapshot.uid)
     if own is not None and own.phase == "rolling-back":
-        return plan_rollback(snapshot, own, spec)
+        return plan_rollback(snapshot, own, spec, hooks)
     baseline = own.baseline if own else _fresh_baseline(snapshot, record)
     direction = direction_of(baseline.images, target)
     pods, fronts = _pod_steps(snapshot, spec, target, direction, own)
     owed = record is not None and record.cluster_uid == snapshot.uid and not record.finished
     steps: tuple[Step, ...] = ()
     if any(not step.done for step in pods) or (pods and owed):
-        steps = (_begin(spec), *pods, _restore("restore the settings, release the lease"))
+        before, after = _hook_steps("pre", hooks, own), _hook_steps("post", hooks, own)
+        steps = (_begin(spec), *before, *pods, *after, _restore("restore the settings, release the lease"))
     elif owed and record is not None:
         return plan_restore(snapshot, record)
     risks = _risks(snapshot, spec, baseline, target, fronts, free_keys(spec, record, snapshot.uid))
+    risks += tuple(Risk(name, "warning", text) for name, text in hook_risks(hooks))
     if lease_holder and not under_way:
         text = f"{lease_holder}; this run first watches whether that one is alive, and is refused when it is"
         risks = (*risks, Risk("lease-held", "warning", text))
@@ -158,7 +176,7 @@ def plan_upgrade(
         namespace=snapshot.namespace,
         direction=direction,
         hash=plan_hash(spec.hash, snapshot.uid, baseline),
-        approval=_approval(snapshot, spec, baseline, steps),
+        approval=_approval(snapshot, spec, baseline, steps, hooks),
         images_from=baseline.images,
         images_to=target,
         steps=steps,
@@ -171,17 +189,50 @@ def plan_upgrade(
             ]
             if any(not step.done for step in pods)
             else ()
+        )
+        + tuple(
+            hook_refusals(hooks, snapshot, direction, baseline.images, target, own, under_way=under_way)
+            if any(not step.done for step in steps)
+            else ()
         ),
-        keys=hooks.keys_of(spec.hooks),
+        keys=tuple(spec.held),
+        held=spec.held,
         baseline=baseline,
         point_of_no_return=next((s.id for s in steps if s.component == "fe" and s.kind == "upgrade-pod"), ""),
         continues=own.run if own else "",
     )
 
 
-def _approval(snapshot: Snapshot, spec: UpgradeSpec, baseline: Baseline, steps: tuple[Step, ...]) -> str:
-    """What a person approves: the whole request, and every step in its order."""
-    return digest([to_plain(spec), plan_hash(spec.hash, snapshot.uid, baseline), [[s.id, s.means] for s in steps]])
+def _approval(
+    snapshot: Snapshot, spec: UpgradeSpec, baseline: Baseline, steps: tuple[Step, ...], hooks: HookPlan
+) -> str:
+    """What a person approves: the whole request, every step in its order, and what the hooks do."""
+    identity = plan_hash(spec.hash, snapshot.uid, baseline)
+    done = [hook.digest for hook in hooks.hooks]
+    return digest([to_plain(spec), identity, [[s.id, s.means] for s in steps], done])
+
+
+def _hook_steps(stage: Stage, hooks: HookPlan, record: Record | None) -> tuple[Step, ...]:
+    """The steps of a stage; those that an earlier runner of this run has brought to their end are done."""
+    return tuple(
+        Step(
+            step_id,
+            "hook",
+            f"{stage} {'hooks' if len(group) > 1 else 'hook'} {', '.join(hook.name for hook in group)}",
+            _HOOK_REASONS[stage],
+            HOOK_SECONDS,
+            hooks=group,
+            done=is_done(record, step_id, group),
+        )
+        for step_id, group in hooks.groups(stage)
+    )
+
+
+_HOOK_REASONS: dict[Stage, str] = {
+    "pre": "before the first pod",
+    "post": "after the last pod",
+    "rollback": "on the way back, after the pods",
+}
 
 
 def continued(record: Record | None, spec: UpgradeSpec, uid: str) -> Record | None:
@@ -300,7 +351,7 @@ _REASONS: dict[Component, str] = {
 
 
 def _begin(spec: UpgradeSpec) -> Step:
-    keys = hooks.keys_of(spec.hooks)
+    keys = spec.held
     title = f"take the lease, journal and switch off {len(keys)} settings" if keys else "take the lease"
     return Step("begin", "begin", title, "one writer per cluster; nothing is changed before it is written down", 2.0)
 
@@ -431,8 +482,8 @@ def _foreign_image(snapshot: Snapshot, record: Record) -> str:
     return ""
 
 
-def plan_rollback(snapshot: Snapshot, record: Record, spec: UpgradeSpec) -> Plan:
-    """The way back: only pods that were touched, FE before BE and CN, then the settings; frozen where it is unsafe."""
+def plan_rollback(snapshot: Snapshot, record: Record, spec: UpgradeSpec, hooks: HookPlan = NO_HOOKS) -> Plan:
+    """The way back: only pods that were touched, FE before BE and CN, then hooks and settings; frozen where unsafe."""
     if record.phase == "done" or record.cluster_uid != snapshot.uid:
         return plan_release(snapshot)
     freeze = rollback_freeze(record, spec.rollback) or _foreign_image(snapshot, record)
@@ -467,7 +518,11 @@ def plan_rollback(snapshot: Snapshot, record: Record, spec: UpgradeSpec) -> Plan
         approval="",
         images_from=record.target,
         images_to=record.baseline.images,
-        steps=(*pods, _restore("restore the settings, release the lease")),
+        steps=(
+            *pods,
+            *(() if freeze else _hook_steps("rollback", hooks, record)),
+            _restore("restore the settings, release the lease"),
+        ),
         risks=(Risk("leader-restart", "warning", fronts.text),) if fronts and fronts.means == "early-restart" else (),
         keys=tuple(record.journal.entries),
         baseline=record.baseline,
@@ -496,6 +551,24 @@ def plan_restore(snapshot: Snapshot, record: Record | None) -> Plan:
     )
 
 
+def plan_preparation(snapshot: Snapshot, record: Record | None, hooks: HookPlan) -> Plan:
+    """Only the hooks before the first pod: somebody else changes the images."""
+    images = {component: workload.image for component, workload in snapshot.workloads.items()}
+    return Plan(
+        cluster=snapshot.cluster,
+        namespace=snapshot.namespace,
+        direction="upgrade",
+        hash=record.plan_hash if record is not None else "",
+        approval="",
+        images_from=images,
+        images_to=images,
+        steps=_hook_steps("pre", hooks, record),
+        risks=(),
+        keys=(),
+        baseline=baseline_of(snapshot),
+    )
+
+
 def plan_frozen(snapshot: Snapshot, record: Record, reasons: tuple[Refused, ...]) -> Plan:
     """The end of a run whose rest is refused: nothing is broken, so nothing goes back; the settings do."""
     return replace(
@@ -507,8 +580,14 @@ def plan_frozen(snapshot: Snapshot, record: Record, reasons: tuple[Refused, ...]
     )
 
 
-def plan_release(snapshot: Snapshot) -> Plan:
-    """The end of a run that stopped before it touched anything: its lease is given up, its settings are put back."""
+def plan_release(snapshot: Snapshot, record: Record | None = None, hooks: HookPlan = NO_HOOKS) -> Plan:
+    """The end of a run that touched no pod: its settings are put back, its lease is given up.
+
+    Hooks of the way back run where one from before the first pod has begun, for they may have something to undo.
+    """
+    begun = record is not None and any(
+        step.kind == "hook" and step.state != "pending" for step in record.steps.values()
+    )
     images = {component: workload.image for component, workload in snapshot.workloads.items()}
     return Plan(
         cluster=snapshot.cluster,
@@ -518,7 +597,10 @@ def plan_release(snapshot: Snapshot) -> Plan:
         approval="",
         images_from=images,
         images_to=images,
-        steps=(_restore("put back what was switched off, release the lease"),),
+        steps=(
+            *(_hook_steps("rollback", hooks, record) if begun else ()),
+            _restore("put back what was switched off, release the lease"),
+        ),
         risks=(),
         keys=(),
         baseline=baseline_of(snapshot),

@@ -10,7 +10,7 @@ import re
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Refused
 from ansible_collections.steady.rollout.plugins.module_utils._domain.gate import Refusal, first_refusal
-from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks import hooks, path, settings
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks import path, settings
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.gates import LISTS
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.progress import Record
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.snapshot import (
@@ -170,7 +170,7 @@ def _strategy_refusals(workload: Workload) -> list[Refused]:
 def free_keys(spec: UpgradeSpec, record: Record | None, uid: str) -> tuple[str, ...]:
     """The settings to be switched off that no earlier run has switched off: what is seen of them is the person's."""
     owed = record.journal.open_keys if record is not None and record.cluster_uid == uid else []
-    return tuple(key for key in hooks.keys_of(spec.hooks) if key not in owed)
+    return tuple(key for key in spec.held if key not in owed)
 
 
 def _settings_refusals(snapshot: Snapshot, spec: UpgradeSpec, own: bool, keys: tuple[str, ...]) -> list[Refused]:
@@ -181,6 +181,12 @@ def _settings_refusals(snapshot: Snapshot, spec: UpgradeSpec, own: bool, keys: t
         if row.alive and row.pod not in snapshot.settings:
             why = snapshot.blind.get(f"settings:{row.pod}", "not read")
             found.append(Refused(f"settings.{row.pod}", None, why, remedy="every FE has to be read before one is set"))
+    missing = settings.missing(snapshot, keys)
+    remedy = "leave the hook out for this version"
+    found += [
+        Refused("spec.hooks", key, "this StarRocks version has no such setting", remedy=remedy) for key in missing
+    ]
+    keys = tuple(key for key in keys if key not in missing)
     if spec.on_drift == "refuse":
         remedy = "make the FEs agree, or set onDrift: leader to use the leader's value for all"
         found += [Refused("spec.onDrift", "refuse", str(d), remedy=remedy) for d in settings.drifts(snapshot, keys)]

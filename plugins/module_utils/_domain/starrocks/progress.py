@@ -11,13 +11,15 @@ and every value before anything of it may enter a statement or a patch.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Literal
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.codec import digest, from_plain, to_plain
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Refused
 from ansible_collections.steady.rollout.plugins.module_utils._domain.gate import Refusal
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.preparation import Preparation
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.settings import Journal
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.snapshot import (
     Component,
@@ -59,8 +61,52 @@ class Baseline:
 
 
 @dataclass(frozen=True)
+class ValueChange:
+    """A setting that a hook brought from one value to another: the leader's before, and what every FE had after."""
+
+    key: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class HookRecord:
+    """How one hook went. `statements` are as they may be printed; `digest` is of what the hook does.
+
+    `note` is what a hook that waits has to know when it is asked again.
+    """
+
+    source: str
+    digest: str
+    outcome: Literal["running", "done", "failed", "skipped"] = "running"
+    critical: bool = True
+    started_at: str = ""
+    finished_at: str = ""
+    attempts: int = 0
+    seconds: float = 0.0
+    text: str = ""
+    log: str = ""
+    statements: tuple[str, ...] = ()
+    values: tuple[ValueChange, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class WaitRecord:
+    """A wait that one pass of a reconciler left for the next; times are RFC 3339.
+
+    `passes` is how often in a row the gates have passed, `causes` since when each keeps a pod from coming up.
+    """
+
+    since: str
+    passes: int = 0
+    passing_since: str = ""
+    causes: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class StepRecord:
-    """How one step went. Times are RFC 3339; `waited` maps what was waited for to seconds."""
+    """How one step went. Times are RFC 3339; `waited` maps what was waited for to seconds, `waits` what still is."""
 
     title: str
     kind: str
@@ -71,6 +117,8 @@ class StepRecord:
     text: str = ""
     waited: dict[str, float] = field(default_factory=dict)
     estimate_seconds: float = 0.0
+    hooks: dict[str, HookRecord] = field(default_factory=dict)
+    waits: dict[str, WaitRecord] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -104,6 +152,7 @@ class Record:
     """The record of the latest run on one cluster.
 
     `held` names components whose update strategy was an earlier run's, not the person's, when this run began.
+    `event_count` counts all events, also those that were dropped; the first `told` of them have been told to others.
     """
 
     schema: int
@@ -130,6 +179,9 @@ class Record:
     risks: tuple[dict[str, object], ...] = ()
     point_of_no_return: str = ""
     after: dict[str, PodState] = field(default_factory=dict)
+    event_count: int = 0
+    told: int = 0
+    preparation: Preparation | None = None
 
     @property
     def finished(self) -> bool:
@@ -159,11 +211,39 @@ class Record:
 
     def with_event(self, event: Event) -> Record:
         """The record with one more event."""
-        return replace(self, events=(*self.events, event)[-MAX_EVENTS:])
+        return replace(self, events=(*self.events, event)[-MAX_EVENTS:], event_count=self.event_count + 1)
+
+    @property
+    def untold(self) -> tuple[tuple[int, Event], ...]:
+        """The events that nobody was told of, each with its number; those dropped since are lost."""
+        first = self.event_count - len(self.events)
+        return tuple((first + n, event) for n, event in enumerate(self.events) if first + n >= self.told)
 
     def with_step(self, step_id: str, step: StepRecord) -> Record:
         """The record with this step's state."""
         return replace(self, steps={**self.steps, step_id: step})
+
+    def with_hook(self, step_id: str, name: str, hook: HookRecord) -> Record:
+        """The record with this hook's state in its step, which has begun."""
+        step = self.steps[step_id]
+        return self.with_step(step_id, replace(step, hooks={**step.hooks, name: hook}))
+
+    def begun_anew(self) -> Record:
+        """The record of a run that had ended, for the one that goes on with it: its hooks run again.
+
+        What nobody knows the end of stays known.
+        """
+        if self.phase in ("running", "rolling-back"):
+            return self
+        steps = {
+            step_id: replace(
+                step, state="pending", hooks={n: h for n, h in step.hooks.items() if h.outcome == "running"}
+            )
+            if step.kind == "hook"
+            else step
+            for step_id, step in self.steps.items()
+        }
+        return replace(self, steps=steps)
 
     def with_answer(self, gate: str, step: str, at: str, refusal: Refusal | None) -> Record:
         """The record with one more answer of a gate in a step; the last words of a refusal stay when it passes."""
@@ -216,10 +296,46 @@ def load(data: Mapping[str, object], *, cluster: str) -> Record:
             Image.parse(image, f"{path}.{component}")
     for component, strategy in record.baseline.strategies.items():
         _check_strategy(component, strategy)
+    _check_steps(record)
     if plan_hash(record.spec_hash, record.cluster_uid, record.baseline) != record.plan_hash:
         remedy = "somebody edited the record: restore by hand, then delete the ConfigMap"
         raise Refused("record.plan_hash", record.plan_hash, "does not fit the rest of the record", remedy=remedy)
     return replace(record, journal=record.journal.validated())
+
+
+def _check_steps(record: Record) -> None:
+    """Refuse moments that nobody can reckon with, and hooks of which nobody knows which comes first."""
+    for path, moment in _moments(record):
+        _check_moment(path, moment)
+    for step_id in record.steps:
+        if step_id.startswith("pre/") and not re.match(r"pre/[0-9]{1,4}-", step_id):
+            raise Refused("record.steps", step_id, "not a step of hooks", remedy="delete the ConfigMap")
+
+
+def _moments(record: Record) -> Iterator[tuple[str, str]]:
+    """The moments that are reckoned with, each with its path; empty ones have not come yet."""
+    state = record.preparation
+    if state is not None:
+        yield from (
+            (f"record.preparation.{name}", getattr(state, name)) for name in ("armed_at", "prepared_at", "latest_at")
+        )
+    for step_id, step in record.steps.items():
+        for name, hook in step.hooks.items():
+            yield f"record.steps.{step_id}.hooks.{name}.started_at", hook.started_at
+        for what, wait in step.waits.items():
+            path = f"record.steps.{step_id}.waits.{what}"
+            # Only whoever has not passed yet has no moment.
+            known = (wait.since, *wait.causes.values(), *([wait.passing_since] if wait.passes else []))
+            yield from ((path, moment or "missing") for moment in known)
+
+
+def _check_moment(path: str, moment: str) -> None:
+    try:
+        aware = not moment or datetime.fromisoformat(moment).tzinfo is not None
+    except ValueError:
+        aware = False
+    if not aware:
+        raise Refused(path, moment, "not a moment in RFC 3339", remedy="restore by hand and delete the ConfigMap")
 
 
 def _check_strategy(component: str, strategy: dict[str, object] | None) -> None:

@@ -33,6 +33,8 @@ def build_report(plan: Plan, record: Record | None, outcome: str, now: str) -> J
         "settings": [_setting(entry) for entry in record.journal.entries.values()] if record else [],
         "pods": _pods(plan, record),
         "gates": [_gate(gate) for gate in to_plain(record.gates)] if record else [],
+        "hooks": _hooks(record) if record else [],
+        "statements": _statements(record) if record else [],
     }
 
 
@@ -114,6 +116,36 @@ def _in_order(record: Record | None) -> list[tuple[str, StepRecord]]:
     """Steps as they were begun; what was never begun comes last."""
     steps = list(record.steps.items()) if record else []
     return sorted(steps, key=lambda item: (not item[1].started_at, item[1].started_at))
+
+
+def _hooks(record: Record) -> list[Json]:
+    return [
+        {
+            "name": name,
+            "stage": step_id.partition("/")[0],
+            "step": step_id,
+            **{
+                key: value
+                for key, value in to_plain(hook).items()
+                if key not in ("digest", "started_at", "finished_at")
+            },
+            **({"startedAt": hook.started_at} if hook.started_at else {}),
+            **({"finishedAt": hook.finished_at} if hook.finished_at else {}),
+        }
+        for step_id, step in _in_order(record)
+        for name, hook in step.hooks.items()
+    ]
+
+
+def _statements(record: Record) -> list[Json]:
+    """What was sent to change something, in its order: settings, hooks, the transfer of the lead."""
+    sent = ((event, event.data.get("sql")) for event in record.events)
+    return [
+        {"at": event.at, "sql": str(sql), "step": event.step, "why": str(event.data.get("phase") or event.subject)}
+        for event, statements in sent
+        if isinstance(statements, list)
+        for sql in statements
+    ]
 
 
 def _setting(entry: Entry) -> Json:

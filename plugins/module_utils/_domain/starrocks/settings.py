@@ -13,7 +13,7 @@ only. So one value serves all FEs, what each one holds must be read from each, a
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -28,12 +28,13 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.s
 class Setting:
     """A setting we may write: its canonical key, its alias in older releases, its type and the value that is "off".
 
-    `documented` is the value that StarRocks' upgrade guide restores (docs/en/deployment/manage_deployment/upgrade.md).
+    `documented` is the value that StarRocks' upgrade guide restores (docs/en/deployment/manage_deployment/upgrade.md),
+    or its default where the guides name none. A `text` is a setting of somebody's own hook: any value without quotes.
     """
 
     key: str
     alias: str
-    kind: Literal["int", "bool"]
+    kind: Literal["int", "bool", "text"]
     off: str
     documented: str
 
@@ -50,14 +51,17 @@ class Setting:
 
     def normal(self, value: str) -> str:
         """The value in the one spelling used for comparing; a wrong type is refused."""
-        text = value.strip().lower()
-        pattern = r"-?\d{1,12}" if self.kind == "int" else r"true|false"
-        if not re.fullmatch(pattern, text):
+        text = value.strip() if self.kind == "text" else value.strip().lower()
+        if not re.fullmatch(_FORMS[self.kind], text):
             raise Refused(
                 f"settings.{self.key}", value, f"not of type {self.kind}", remedy=f"give a value of type {self.kind}"
             )
+        if self.kind == "text":
+            return text.lower() if text.lower() in ("true", "false") else text
         return str(int(text)) if self.kind == "int" else text
 
+
+_FORMS = {"int": r"-?\d{1,12}", "bool": r"true|false", "text": r"[A-Za-z0-9_.,:/@*+ -]{0,256}"}
 
 REPAIR_LIMIT = "tablet_sched_max_scheduling_tablets"
 
@@ -68,8 +72,18 @@ SETTINGS: dict[str, Setting] = {
         Setting("tablet_sched_max_balancing_tablets", "max_balancing_tablets", "int", "0", "500"),
         Setting("tablet_sched_disable_balance", "disable_balance", "bool", "true", "false"),
         Setting("tablet_sched_disable_colocate_balance", "disable_colocate_balance", "bool", "true", "false"),
+        # The downgrade guide (downgrade.md, from 3.3 to 3.2); its default is the one of FE: common/Config.java.
+        Setting("history_job_keep_max_second", "history_job_keep_max_second", "int", "0", "604800"),
     )
 }
+# What the upgrade guide switches off; every look at the FEs reads these.
+GUIDE: tuple[str, ...] = tuple(SETTINGS)[:4]
+KEY_FORM = r"[a-z0-9_]{1,128}"
+
+
+def rule(key: str) -> Setting:
+    """What is known of a setting. One that only somebody's own hook sets is taken as text."""
+    return SETTINGS.get(key) or Setting(key, "", "text", "", "")
 
 
 def canonical(key: str) -> str:
@@ -127,15 +141,23 @@ class Journal:
         return [key for key, entry in self.entries.items() if entry.state == "open"]
 
     @property
+    def strangers(self) -> list[str]:
+        """Open settings that are none of ours: only an installation that knows them may have them written."""
+        return [key for key in self.open_keys if key not in SETTINGS]
+
+    @property
     def notes(self) -> list[str]:
         """Sentences about entries that there is something to say of: what stays as it is, or open, and why."""
         return [f"{key}: {entry.note}" for key, entry in self.entries.items() if entry.note]
 
     def validated(self) -> Journal:
-        """The journal with every key and value checked against the allow-list, before any of it enters a statement."""
+        """The journal with every key and value checked, before any of it enters a statement.
+
+        A key that is none of ours is one that an installation's hook holds; `strangers` says which those are.
+        """
         entries = {}
         for key, entry in self.entries.items():
-            if key not in SETTINGS or entry.key != key:
+            if not re.fullmatch(KEY_FORM, key) or entry.key != key:
                 raise Refused("record.journal", key, "not a setting of the allow-list", remedy="restore it by hand")
             entries[key] = replace(
                 entry,
@@ -147,7 +169,7 @@ class Journal:
 
 def _journaled(key: str, field_: str, value: str) -> str:
     try:
-        return SETTINGS[key].normal(value)
+        return rule(key).normal(value)
     except Refused as refused:
         remedy = "somebody edited the record: restore by hand, then delete the ConfigMap"
         raise Refused(
@@ -181,39 +203,70 @@ def drifts(snapshot: Snapshot, keys: tuple[str, ...]) -> list[Drift]:
         return found
     for key in keys:
         lead = leader.values.get(key, "unknown")
-        rule = SETTINGS[key]
+        setting = rule(key)
         others = {
             pod: view.values.get(key, "unknown")
             for pod, view in snapshot.settings.items()
-            if not rule.same(view.values.get(key), lead if key in leader.values else rule.off)
+            if not setting.same(view.values.get(key), lead if key in leader.values else setting.off)
         }
         if others:
             found.append(Drift(key, lead, others))
     return found
 
 
-def open_journal(snapshot: Snapshot, keys: tuple[str, ...], previous: Journal) -> Journal:
+def missing(snapshot: Snapshot, keys: Iterable[str]) -> list[str]:
+    """Settings that the leader did not tell, although it told others: its version does not have them."""
+    leader = snapshot.settings.get(snapshot.leader or "")
+    return [key for key in keys if key not in leader.values] if leader is not None and leader.values else []
+
+
+def open_journal(snapshot: Snapshot, held: Mapping[str, str] | tuple[str, ...], previous: Journal) -> Journal:
     """The journal to write before the first SET: the leader's value is the one to go back to.
 
-    What an unfinished earlier run journaled is kept: the values seen now may be its own "off" values.
+    `held` maps settings to the value they are going to have; of keys alone it is the one that is off. What an
+    unfinished earlier run journaled is kept: the values seen now may be its own "off" values.
     """
     leader = snapshot.settings.get(snapshot.leader or "")
     if leader is None:
         raise Refused("frontends", snapshot.leader, "the leader's settings could not be read", remedy="check the FE")
+    values = held if isinstance(held, Mapping) else {key: rule(key).off for key in held}
     entries = {key: previous.entries[key] for key in previous.open_keys}
-    for key in keys:
+    for key, value in values.items():
         if key in entries:
+            entries[key] = _moved(entries[key], snapshot.settings, quiesced=rule(key).normal(value))
             continue
-        rule = SETTINGS[key]
         if key not in leader.values:
             raise Refused(f"settings.{key}", None, "this StarRocks version has no such setting", remedy="leave it out")
-        seen = tuple(
-            Sighting(pod, view.start_time, rule.reading(view.values[key]))
-            for pod, view in sorted(snapshot.settings.items())
-            if key in view.values
-        )
-        entries[key] = Entry(key, rule.normal(leader.values[key]), rule.off, seen)
+        baseline = rule(key).normal(leader.values[key])
+        entries[key] = Entry(key, baseline, rule(key).normal(value), _seen(key, snapshot.settings))
     return Journal(entries)
+
+
+def _seen(key: str, views: Mapping[str, FrontendSettings]) -> tuple[Sighting, ...]:
+    return tuple(
+        Sighting(pod, view.start_time, rule(key).reading(view.values[key]))
+        for pod, view in sorted(views.items())
+        if key in view.values
+    )
+
+
+def _moved(entry: Entry, views: Mapping[str, FrontendSettings], *, quiesced: str = "", baseline: str = "") -> Entry:
+    """The entry with another value to hold or to go back to. What is ours on the FEs now stays known as that."""
+    values = (quiesced or entry.quiesced, baseline or entry.baseline)
+    if values == (entry.quiesced, entry.baseline):
+        return entry
+    ours = tuple(
+        sighting
+        for sighting in _seen(entry.key, views)
+        if sighting.value in entry.known(sighting.frontend, sighting.start_time)
+    )
+    return replace(entry, quiesced=values[0], baseline=values[1], sightings=(*entry.sightings, *ours))
+
+
+def rebased(journal: Journal, values: Mapping[str, str], seen: Mapping[str, FrontendSettings]) -> Journal:
+    """The journal with other values to go back to, asked for by name: a documented value instead of what was there."""
+    moved = {key: _moved(journal.entries[key], seen, baseline=rule(key).normal(value)) for key, value in values.items()}
+    return replace(journal, entries={**journal.entries, **moved})
 
 
 def note_restarts(journal: Journal, seen: Mapping[str, FrontendSettings], leader: str | None = None) -> Journal:
@@ -226,7 +279,7 @@ def note_restarts(journal: Journal, seen: Mapping[str, FrontendSettings], leader
     for key, entry in journal.entries.items():
         known = {(s.frontend, s.start_time) for s in entry.sightings}
         fresh = tuple(
-            Sighting(pod, view.start_time, SETTINGS[key].reading(view.values[key]))
+            Sighting(pod, view.start_time, rule(key).reading(view.values[key]))
             for pod, view in sorted(seen.items())
             if key in view.values
             and (
@@ -234,7 +287,7 @@ def note_restarts(journal: Journal, seen: Mapping[str, FrontendSettings], leader
                 or (
                     leader in seen
                     and pod != leader
-                    and SETTINGS[key].reading(view.values[key]) not in entry.known(pod, view.start_time)
+                    and rule(key).reading(view.values[key]) not in entry.known(pod, view.start_time)
                 )
             )
         )
@@ -261,9 +314,9 @@ def foreign(journal: Journal, seen: Mapping[str, FrontendSettings], leader: str 
     for key in journal.open_keys:
         entry = journal.entries[key]
         values = {
-            pod: SETTINGS[key].reading(view.values[key])
+            pod: rule(key).reading(view.values[key])
             for pod, view in seen.items()
-            if key in view.values and SETTINGS[key].reading(view.values[key]) not in entry.known(pod, view.start_time)
+            if key in view.values and rule(key).reading(view.values[key]) not in entry.known(pod, view.start_time)
         }
         if values and (leader not in seen or leader in values):
             found.append(Drift(key, entry.baseline, values))
@@ -291,7 +344,7 @@ def to_set(values: Mapping[str, str], seen: Mapping[str, FrontendSettings]) -> d
     return {
         key: value
         for key, value in values.items()
-        if not seen or any(not SETTINGS[key].same(view.values.get(key), value) for view in seen.values())
+        if not seen or any(not rule(key).same(view.values.get(key), value) for view in seen.values())
     }
 
 
@@ -305,7 +358,7 @@ def settle(
     conflicts = {drift.key: drift for drift in foreign(journal, seen, leader)}
     entries = dict(journal.entries)
     for key in journal.open_keys:
-        final = {pod: SETTINGS[key].reading(view.values[key]) for pod, view in seen.items() if key in view.values}
+        final = {pod: rule(key).reading(view.values[key]) for pod, view in seen.items() if key in view.values}
         entry = replace(entries[key], final=final)
         if key in conflicts:
             entries[key] = replace(entry, state="conflict", note=f"left as it is: {conflicts[key]}")

@@ -79,6 +79,7 @@ class Frontend:
     version: str | None
     error: str = ""
     address: str = ""
+    http_port: int | None = None
 
 
 @dataclass(frozen=True)

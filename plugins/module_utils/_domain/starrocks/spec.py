@@ -17,7 +17,14 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.gate import
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks import causes
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.gates import GATE_NAMES, GateLimits
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.guard import Guard, parse_guard
-from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.hooks import UPGRADE_HOOKS
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.hooks.catalogue import (
+    OUR_CATALOGUE,
+    Catalogue,
+)
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.hooks.entries import (
+    Stages,
+    parse_stages,
+)
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.snapshot import COMPONENTS, Component
 from ansible_collections.steady.rollout.plugins.module_utils._domain.version import Image
 
@@ -29,7 +36,10 @@ LEADER_STRATEGIES = ("auto", "transfer", "on-delete")
 
 @dataclass(frozen=True)
 class UpgradeSpec:
-    """A validated request. `version` or `images` is the target; nothing here has been looked up in a cluster yet."""
+    """A validated request. `version` or `images` is the target; nothing here has been looked up in a cluster yet.
+
+    `hooks` are names of the catalogue; `held` are the settings that they hold, with the value they hold them at.
+    """
 
     cluster: str
     namespace: str
@@ -37,6 +47,8 @@ class UpgradeSpec:
     images: dict[Component, str] = field(default_factory=dict)
     allow_mutable_tags: bool = False
     hooks: tuple[str, ...] = ("quiesce",)
+    held: dict[str, str] = field(default_factory=lambda: OUR_CATALOGUE.held(("quiesce",)))
+    stages: Stages = field(default_factory=Stages)
     gates: GateLimits = field(default_factory=GateLimits)
     rollback: str = "automatic"
     leader_strategy: str = "auto"
@@ -55,7 +67,7 @@ class UpgradeSpec:
         return digest([self.cluster, self.namespace, self.version, to_plain(self.images)])
 
 
-def parse_spec(document: Mapping[str, object], *, namespace: str) -> UpgradeSpec:
+def parse_spec(document: Mapping[str, object], *, namespace: str, catalogue: Catalogue = OUR_CATALOGUE) -> UpgradeSpec:
     """Validate the `spec` of a StarRocksUpgrade; every refusal names field, value and remedy."""
     spec = Reader(document, "spec")
     cluster_ref = spec.section("clusterRef")
@@ -67,13 +79,16 @@ def parse_spec(document: Mapping[str, object], *, namespace: str) -> UpgradeSpec
     gates = _gates(spec.section("gates"))
     rollback = spec.section("rollback")
     leader = spec.section("leader")
+    hooks = spec.names("hooks", catalogue.holding) if spec.has("hooks") else ("quiesce",)
     result = UpgradeSpec(
         cluster=cluster,
         namespace=namespace,
         version=version,
         images=images,
         allow_mutable_tags=spec.flag("allowMutableTags"),
-        hooks=spec.names("hooks", UPGRADE_HOOKS) if spec.has("hooks") else ("quiesce",),
+        hooks=hooks,
+        held=catalogue.held(hooks),
+        stages=parse_stages(spec.section("stages"), catalogue),
         gates=gates,
         rollback=rollback.choice("policy", ("automatic", "never"), "automatic"),
         leader_strategy=leader.choice("strategy", LEADER_STRATEGIES, "auto"),

@@ -18,20 +18,27 @@ from ansible_collections.steady.rollout.plugins.module_utils._engine.steps.guard
 def begin(context: StepContext, step: Step) -> list[str]:
     """Write down the run and its plan, then switch off what the hooks name."""
     ledger, plan = context.ledger, context.plan
-    notes = []
+    notes, state = [], "begun"
     record = ledger.present
     if record is None or not plan.continues:
         record = _new_record(context, record)
     else:
+        state = "continued"
         notes.append(f"continues the run {record.run} begun at {record.started_at}")
         record = replace(
-            record, run=ledger.handover.run, phase="running", outcome="", reason="", remedy="", finished_at=""
+            record.begun_anew(),
+            run=ledger.handover.run,
+            phase="running",
+            outcome="",
+            reason="",
+            remedy="",
+            finished_at="",
         )
     ledger.change(record)
-    ledger.event("run", f"begun: {plan.direction}", step=step.id)
+    ledger.event("run", f"{state}: {plan.direction}", step=step.id, state=state)
     context.start(step)
     context.note_plan()
-    if plan.keys:
+    if plan.held:
         start_guard(context)
         notes += _quiesce(context, step)
     else:
@@ -64,6 +71,7 @@ def _new_record(context: StepContext, previous: Record | None) -> Record:
             if workload.strategy != plan.baseline.strategies.get(component)
         ),
         risks=tuple(vars(risk) for risk in plan.risks),
+        preparation=previous.preparation if previous and previous.cluster_uid == handover.uid else None,
     )
 
 
@@ -71,7 +79,9 @@ def _quiesce(context: StepContext, step: Step) -> list[str]:
     """Journal what every FE has, then switch off. Both look at the FEs themselves, not at the plan's snapshot."""
     plan, switch = context.plan, context.switch(step)
     context.await_leader(step, settings_too=True)
-    switch.open(plan.keys, refuse_drift=not plan.continues and context.spec.on_drift == "refuse")
+    # What an earlier runner or run holds already stays at its value.
+    fresh = {key: value for key, value in plan.held.items() if key not in switch.journal.open_keys}
+    switch.open(fresh, refuse_drift=not plan.continues and context.spec.on_drift == "refuse")
     context.ledger.write()
     done = switch.hold(window=False, phase="quiesced")
     return [f"{key}: {switch.journal.entries[key].baseline} -> {value}" for key, value in done.items()]

@@ -16,6 +16,7 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.g
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.plan import Plan, Step
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.progress import StepRecord, StepState
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.spec import UpgradeSpec
+from ansible_collections.steady.rollout.plugins.module_utils._engine.attempts import Runners
 from ansible_collections.steady.rollout.plugins.module_utils._engine.clock import Clock
 from ansible_collections.steady.rollout.plugins.module_utils._engine.ledger import Ledger
 from ansible_collections.steady.rollout.plugins.module_utils._engine.persist import persist
@@ -42,7 +43,7 @@ class StepContext:
     """One plan on one cluster, with the tools to carry out a step of it.
 
     `waited` sums up what was waited for in this step, in seconds; `connection` holds the options that may be passed on
-    to the guard Job.
+    to the guard Job. `patience` is how many seconds one wait may take in a pass of a reconciler; None in a play.
     """
 
     client: KubeClient
@@ -54,17 +55,25 @@ class StepContext:
     say: Callable[[str], None]
     waited: dict[str, float] = field(default_factory=dict)
     connection: dict[str, object] = field(default_factory=dict)
+    runners: Runners = field(default_factory=Runners)
+    patience: float | None = None
 
     def start(self, step: Step) -> None:
-        """Take down that the step begins; its next write carries it to the cluster."""
+        """Take down that the step begins; its next write carries it to the cluster.
+
+        A pass of a reconciler that goes on with what an earlier one has begun leaves it as it is.
+        """
         record = self.ledger.record
         before = record.steps.get(step.id)
+        if self.patience is not None and before is not None and before.state == "running":
+            return
         entry = StepRecord(
             title=step.title,
             kind=step.kind,
             started_at=self.clock.stamp(),
             attempts=before.attempts + 1 if before else 1,
             estimate_seconds=step.estimate_seconds,
+            hooks=before.hooks if before else {},
         )
         self.ledger.change(record.with_step(step.id, entry))
 
@@ -73,7 +82,7 @@ class StepContext:
         record = self.ledger.record
         entry = replace(record.steps[step.id], state="done", finished_at=self.clock.stamp(), waited=dict(self.waited))
         self.ledger.change(record.with_step(step.id, entry))
-        self.ledger.event("step", f"done: {step.title}", step=step.id, subject=step.pod)
+        self.ledger.event("step", f"done: {step.title}", step=step.id, subject=step.pod, state="done")
 
     def note_plan(self) -> None:
         """The steps that are still to come, so that a report can show what never ran."""
@@ -84,7 +93,12 @@ class StepContext:
                 state: StepState = "done" if step.done else "pending"
                 attempts = known.attempts if known else 0
                 entry = StepRecord(
-                    step.title, step.kind, state, estimate_seconds=step.estimate_seconds, attempts=attempts
+                    step.title,
+                    step.kind,
+                    state,
+                    estimate_seconds=step.estimate_seconds,
+                    attempts=attempts,
+                    hooks=known.hooks if known else {},
                 )
                 record = record.with_step(step.id, entry)
         crossing = record.point_of_no_return or self.plan.point_of_no_return
@@ -109,6 +123,7 @@ class StepContext:
             overrides=self.spec.overrides,
             rules=self.spec.pod_failures,
             waited=self.waited,
+            patience=self.patience,
         )
 
     def await_pods(self) -> None:

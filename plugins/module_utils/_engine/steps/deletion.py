@@ -12,6 +12,7 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.errors impo
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.gates import Target
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.plan import Step
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.snapshot import Component
+from ansible_collections.steady.rollout.plugins.module_utils._engine.patience import Stretch
 from ansible_collections.steady.rollout.plugins.module_utils._engine.steps.context import StepContext
 from ansible_collections.steady.rollout.plugins.module_utils._engine.wait import StepFailed
 from ansible_collections.steady.rollout.plugins.module_utils._kube.paths import path_to
@@ -34,18 +35,31 @@ def delete_when_due(context: StepContext, step: Step, target: Target) -> None:
 
 
 def _await_template(context: StepContext, step: Step, component: Component) -> None:
+    """Wait until the StatefulSet has the wanted image. Its first state is a look, which takes what a request takes.
+
+    However little patience a pass has, and however late it comes, it looks before it waits or gives up; a feed tells
+    of an API server that does not answer as well.
+    """
     name = f"{context.plan.cluster}-{component}"
     clock, ledger = context.clock, context.ledger
-    end = clock.ticks() + context.spec.gates.pod_deadline_seconds
+    what = f"StatefulSet {name} to get {step.image}"
+    stretch = Stretch(ledger, clock, step.id, what, context.spec.gates.pod_deadline_seconds, context.patience)
     path = path_to("apps/v1", "statefulsets", context.plan.namespace)
     with Feed(context.client, path, field_selector=f"metadata.name={name}") as feed:
-        while (left := end - clock.ticks()) > 0:
+        looked = False
+        while not looked or clock.ticks() < stretch.began + stretch.deadline:
             ledger.renew()
-            change = feed.next(min(left, ledger.renewal_due + 0.01))
+            left = stretch.end - clock.ticks() if looked else ledger.renewal_due
+            change = feed.next(max(0.0, min(left, ledger.renewal_due) + 0.01))
+            if change is None and not looked:
+                continue
+            looked = True
             if change is None or change.kind in ("ERROR", "DELETED"):
+                stretch.pause("the template has another image")
                 continue
             objects = change.value if change.kind == "SYNC" else [change.value]
             if any(_template_image(item, component) == step.image for item in objects):
+                stretch.close()
                 return
     raise StepFailed(f"StatefulSet {name} did not get {step.image}", remedy="is the StarRocks operator running?")
 

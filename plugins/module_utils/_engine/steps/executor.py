@@ -15,6 +15,7 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.p
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.snapshot import Pod
 from ansible_collections.steady.rollout.plugins.module_utils._engine.steps.begin import begin
 from ansible_collections.steady.rollout.plugins.module_utils._engine.steps.context import Action, StepContext
+from ansible_collections.steady.rollout.plugins.module_utils._engine.steps.hooks import run_hooks
 from ansible_collections.steady.rollout.plugins.module_utils._engine.steps.leader import transfer_leader
 from ansible_collections.steady.rollout.plugins.module_utils._engine.steps.pod import replace_pod
 from ansible_collections.steady.rollout.plugins.module_utils._engine.steps.restore import restore
@@ -22,6 +23,7 @@ from ansible_collections.steady.rollout.plugins.module_utils._engine.steps.resto
 # Each kind of step has its file; a further kind is one more file and one more row.
 ACTIONS: dict[Kind, Action] = {
     "begin": begin,
+    "hook": run_hooks,
     "upgrade-pod": replace_pod,
     "rollback-pod": replace_pod,
     "transfer-leader": transfer_leader,
@@ -66,6 +68,11 @@ class Executor:
                 "pod", f"{pod.name}: {state}", step=step.id, subject=pod.name, state=state, image=pod.image, uid=pod.uid
             )
 
+    def paused(self) -> None:
+        """Write down what a pass of a reconciler leaves for the next one."""
+        if self.context.ledger.present is not None:
+            self.context.ledger.write()
+
     def failed(self, step: Step, error: RolloutError) -> None:
         """Write the failure of a step down, as far as this run may still write."""
         ledger, clock = self.context.ledger, self.context.clock
@@ -77,7 +84,7 @@ class Executor:
             entry, state="failed", finished_at=clock.stamp(), text=error.reason, waited=dict(self.context.waited)
         )
         ledger.change(replace(record.with_step(step.id, entry), reason=error.reason, remedy=error.remedy))
-        ledger.event("step", f"failed: {error.reason}", step=step.id, subject=step.pod)
+        ledger.event("step", f"failed: {error.reason}", step=step.id, subject=step.pod, state="failed")
         ledger.write()
 
 

@@ -28,7 +28,9 @@ def transfer_leader(context: StepContext, step: Step) -> list[str]:
     row = world.snapshot().frontend(step.pod)
     if row is None:
         raise StepFailed(f"{step.pod} is not in the leader's list", remedy="wait until it has joined, run again")
-    world.frontends.session(leader).run(statements.transfer_leader(row.address))
+    sql = statements.transfer_leader(row.address)
+    context.ledger.event("note", f"{leader} hands the lead to {step.pod}", step=step.id, subject=step.pod, sql=[sql])
+    world.frontends.session(leader).run(sql)
     context.await_leader(step, wanted=step.pod)
     context.done(step)
     return [f"leader moved from {leader} to {step.pod}"]

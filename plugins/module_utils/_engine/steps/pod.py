@@ -49,6 +49,8 @@ class PodStep:
         context, step = self.context, self.step
         context.await_pods()
         self.waiter.meanwhile = self._keep_watch
+        # An earlier pass of a reconciler left the repair window open: to close it now would break the repair off.
+        self.window_open = self.waiter.begun(self._settling) and self._has_window
         target = self._ready_to_touch()
         self._intent()
         let_replace(context, step)
@@ -84,11 +86,11 @@ class PodStep:
         world = self.context.world
         world.look(settings=True)
         if not self.step.going_back:
-            self.switch.hold(window=False, phase="reasserted")
+            self.switch.hold(window=self.window_open, phase="reasserted")
             return
         try:
             if world.snapshot().leader is not None:
-                self.switch.hold(window=False, phase="reasserted", deadline=BRIEF_DEADLINE_SECONDS)
+                self.switch.hold(window=self.window_open, phase="reasserted", deadline=BRIEF_DEADLINE_SECONDS)
         except StepFailed as error:
             self.context.ledger.event("note", f"going back all the same: {error.reason}", step=self.step.id)
 
@@ -117,12 +119,17 @@ class PodStep:
         row = snapshot.frontend(step.pod) if self._component == "fe" else snapshot.worker(step.pod)
         replaced = pod is not None and pod.image == step.image and not pod.deleting
         old_uid = "" if pod is None or replaced else pod.uid
+        before = context.plan.baseline.pods.get(step.pod)
+        started = row.start_time if row is not None and old_uid else None
+        if pod is not None and before is not None and replaced and pod.uid != before.uid:
+            # Replaced before this look, perhaps by an earlier pass: the leader may still list the one of before.
+            started = before.start_time
         return Target(
             pod=step.pod,
             component=self._component,
             image=step.image,
             old_uid=old_uid,
-            old_start_time=row.start_time if row is not None and old_uid else None,
+            old_start_time=started,
             baseline_tablets=context.plan.baseline.tablets,
             limits=context.spec.gates,
             judge_tablets=context.world.judges_tablets,
@@ -198,15 +205,24 @@ class PodStep:
         """
         if self.step.going_back and (self._last_way_back or self._beside_another(target)):
             return
-        if settings.REPAIR_LIMIT not in self.switch.journal.open_keys:
+        if not self._has_window:
             self._await_settled(target)
             return
-        self._open_window()
+        if not self.window_open:
+            self._open_window()
         try:
             self._await_settled(target)
         finally:
             self.window_open = False
         self._close_window()
+
+    @property
+    def _has_window(self) -> bool:
+        return settings.REPAIR_LIMIT in self.switch.journal.open_keys
+
+    @property
+    def _settling(self) -> str:
+        return f"the cluster to settle after {self.step.pod}"
 
     def _beside_another(self, target: Target) -> bool:
         return gate.others_up(self.context.world.snapshot(), target) is not None
@@ -228,7 +244,7 @@ class PodStep:
 
     def _await_settled(self, target: Target) -> None:
         self.waiter.until(
-            f"the cluster to settle after {self.step.pod}",
+            self._settling,
             gate.SETTLED[len(gate.POD_UP) :],
             lambda: self._with_expected(target),
             deadline=self.context.spec.gates.tablet_deadline_seconds,

@@ -18,6 +18,7 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.p
     Record,
     pod_states,
 )
+from ansible_collections.steady.rollout.plugins.module_utils._engine.ledger import Ledger
 from ansible_collections.steady.rollout.plugins.module_utils._engine.steps.context import StepContext
 from ansible_collections.steady.rollout.plugins.module_utils._engine.steps.guarding import end_guard
 from ansible_collections.steady.rollout.plugins.module_utils._engine.steps.resource import patch_cluster
@@ -37,12 +38,25 @@ def restore(context: StepContext, step: Step) -> list[str]:
         context.await_leader(step, settings_too=True)
         context.switch(step).restore()
         notes += ledger.record.journal.notes
+        _note_restored(ledger, step)
     notes += _restore_strategies(context)
     if not ledger.record.journal.open_keys:
         end_guard(context)
     context.done(step)
     _close(context, notes)
     return notes
+
+
+def _note_restored(ledger: Ledger, step: Step) -> None:
+    """An event for what is back, and one for each setting that stays as somebody else has left it."""
+    entries = ledger.record.journal.entries
+    back = [key for key, entry in entries.items() if entry.state in ("restored", "unchanged")]
+    if back:
+        text = f"{len(back)} of {len(entries)} settings are as they were before the run"
+        ledger.event("setting", text, step=step.id, state="restored")
+    for key, entry in entries.items():
+        if entry.state == "conflict":
+            ledger.event("setting", f"{key}: {entry.note}", step=step.id, subject=key, state="conflict")
 
 
 def _restore_strategies(context: StepContext) -> list[str]:
@@ -75,7 +89,8 @@ def _close(context: StepContext, notes: list[str]) -> None:
         after=pod_states(context.world.snapshot()),
     )
     ledger.change(record)
-    ledger.event("run", f"ended: {outcome}", notes=notes)
+    text = f"ended: {outcome}" + (f", {record.reason}" if record.reason else "")
+    ledger.event("run", text, state=outcome, notes=notes)
     ledger.write()
     ledger.release()
     ledger.handover = replace(ledger.handover, outcome=outcome, reason=record.reason, remedy=record.remedy)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Refused
-from ansible_collections.steady.rollout.plugins.module_utils._domain.version import Image, Version
+from ansible_collections.steady.rollout.plugins.module_utils._domain.version import Image, Range, Version
 
 DIGEST = f"sha256:{'0a' * 32}"
 
@@ -102,3 +102,31 @@ def test_what_is_parsed_can_be_written_again(text: str) -> None:
         return
     tag = f":{image.tag}" if image.tag else ""
     assert image.repository + tag == text
+
+
+@pytest.mark.parametrize(
+    ("text", "version", "within"),
+    [
+        ("", "1.0.0", True),
+        (">=3.2", "3.2.0", True),
+        (">=3.2", "3.1.9", False),
+        (">=3.2, <4.0", "3.9.9", True),
+        (">=3.2, <4.0", "4.0.0", False),
+        ("> 3.2.1", "3.2.1", False),
+        ("<=3.2.1", "3.2.1", True),
+        ("==3.2.1", "3.2.2", False),
+        (">=3.2,", "3.3.0", None),
+        ("3.2", "3.2.0", None),
+        ("~=3.2", "3.2.0", None),
+        (">=3", "3.0.0", None),
+    ],
+)
+def test_ranges(text: str, version: str, within: bool | None) -> None:
+    if within is None:
+        with pytest.raises(Refused, match="not a range of versions") as caught:
+            Range.parse(text, "versions")
+        assert caught.value.field == "versions"
+        return
+    parsed = Version.parse(version)
+    assert parsed is not None
+    assert (parsed in Range.parse(text, "versions")) is within

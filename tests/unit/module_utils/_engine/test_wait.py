@@ -9,9 +9,11 @@ from itertools import pairwise
 from typing import Any, cast
 
 import pytest
+from unit.module_utils._domain.starrocks.builders import a_cluster, a_record, a_spec
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.gate import Refusal
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.gates import Target
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.progress import Event, Record
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.snapshot import Pod, Snapshot
 from ansible_collections.steady.rollout.plugins.module_utils._engine.wait import (
     LAST_POLL_SECONDS,
@@ -27,7 +29,7 @@ EMPTY = Snapshot("prod", "starrocks", "uid", "1", "running", workloads={}, pods=
 class Bench:
     """A world, a ledger and a clock in one; waiting moves the clock by what was to be waited at most."""
 
-    present = None
+    present: Record | None = None
     renewal_due = 1000.0
 
     def __init__(self) -> None:
@@ -101,3 +103,50 @@ def test_an_fe_is_asked_ever_more_seldom_and_never_beyond_the_deadline() -> None
     assert pauses[0] < 1
     assert max(pauses) <= LAST_POLL_SECONDS + 1e-6
     assert bench.now == pytest.approx(60)
+
+
+class Recorded(Bench):
+    """A bench with a record, which counts how often it is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.present = a_record(a_cluster().snapshot, a_spec())
+        self.writes = 0
+
+    def change(self, record: Record) -> None:
+        """Take over a changed record."""
+        self.present = record
+
+    def event(self, kind: str, text: str, *, step: str, subject: str, **data: object) -> None:
+        """Note what happened."""
+        assert self.present is not None
+        self.present = self.present.with_event(Event(self.stamp(), kind, text, step, subject, dict(data)))
+
+    def write(self) -> None:
+        """Write the record."""
+        self.writes += 1
+
+    @property
+    def told(self) -> list[tuple[str, object]]:
+        """Gates and states of the events."""
+        assert self.present is not None
+        return [(event.subject, event.data["state"]) for event in self.present.events]
+
+
+def test_a_gate_that_passes_soon_is_no_news() -> None:
+    bench = Recorded()
+    bench.waiter.until("a pod", (Gate("quorum", 1),), lambda: TARGET, deadline=60)
+    assert (bench.told, bench.writes) == ([], 0)
+
+
+def test_a_gate_that_keeps_refusing_is_told_once_while_it_does() -> None:
+    bench = Recorded()
+    bench.waiter.until("a pod", (Gate("quorum", 30),), lambda: TARGET, deadline=3600)
+    assert (bench.told, bench.writes) == ([("quorum", "waiting")], 1)
+
+
+def test_a_gate_that_ends_a_step_is_told_as_refused() -> None:
+    bench = Recorded()
+    with pytest.raises(StepFailed):
+        bench.waiter.until("a pod", (Gate("quorum", 1000),), lambda: TARGET, deadline=10)
+    assert bench.told == [("quorum", "refused")]

@@ -34,6 +34,23 @@ def test_an_object_comes_back_as_it_is() -> None:
     assert server.requests[0].header("Authorization") == "Bearer x"
 
 
+def test_a_log_comes_back_as_text_and_is_asked_for_again_after_a_fault() -> None:
+    log = "line \u00e4\n".encode() + b"\xff\n"
+    with ApiServer(answering(status(503, "away"), Answer(body=log))) as server:
+        text = server.client(Accept="application/json").text(f"{POD}/log", query={"tailLines": 5})
+
+    assert text == "line \u00e4\n\ufffd\n"
+    assert [(request.query, request.header("Accept")) for request in server.requests] == [
+        ({"tailLines": "5"}, "*/*")
+    ] * 2
+
+
+def test_a_log_that_may_not_be_read_is_denied() -> None:
+    forbidden = status(403, 'pods "p" is forbidden: User "x" cannot get resource "pods/log"')
+    with ApiServer(answering(forbidden)) as server, pytest.raises(Denied, match="cannot get"):
+        server.client().text(f"{POD}/log")
+
+
 def test_each_value_of_a_list_is_a_header_line() -> None:
     with ApiServer(answering(Answer())) as server:
         KubeClient(Connection(server.url, headers=lambda: {"Impersonate-Group": ["a", "b"]})).get(POD)

@@ -231,3 +231,39 @@ def test_somebody_was_faster_than_what_was_seen(was_there: bool, bench: Bench) -
     with pytest.raises(Conflict):
         lease.take_seen(bench.client, wanted(), seen, now=bench.clock, labels={})
     assert bench.spec["holderIdentity"] == "faster"
+
+
+def noted(bench: Bench) -> dict[str, str]:
+    """The annotations of the Lease."""
+    annotations: dict[str, str] = bench.store.objects[PATH]["metadata"].get("annotations") or {}
+    return annotations
+
+
+def test_a_holder_writes_beside_its_name_and_takes_it_away() -> None:
+    store = ObjectStore()
+    with ApiServer(store.handle) as server:
+        bench = Bench(server, store)
+        held = lease.take_seen(bench.client, wanted(), None, now=bench.clock, labels={}, annotations={"job": None})
+        assert noted(bench) == {}
+        lease.annotate(bench.client, held, {"job": "n/j"}, now=bench.clock.after(5))
+        state = lease.read(bench.client, "n", "x")
+        assert state is not None
+        assert (state.annotations, state.remaining(bench.clock())) == ({"job": "n/j"}, 30)
+        lease.release(bench.client, held, annotations={"job": None})
+        assert noted(bench) == {}
+
+
+def test_taking_over_takes_away_what_the_holder_before_wrote(bench: Bench) -> None:
+    lease.annotate(bench.client, bench.acquire("before"), {"job": "n/j"}, now=bench.clock)
+    seen = lease.read(bench.client, "n", "x")
+    lease.take_seen(bench.client, wanted(), seen, now=bench.clock, labels={}, annotations={"job": None})
+    assert (bench.spec["holderIdentity"], noted(bench)) == ("one", {})
+
+
+def test_who_lost_the_lease_writes_nothing_beside_it(bench: Bench) -> None:
+    held = bench.acquire("one")
+    bench.clock.after(31)
+    bench.acquire("two")
+    with pytest.raises(LeaseLost):
+        lease.annotate(bench.client, held, {"job": "n/j"}, now=bench.clock)
+    assert noted(bench) == {}

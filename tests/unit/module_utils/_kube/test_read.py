@@ -16,8 +16,11 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.s
 from ansible_collections.steady.rollout.plugins.module_utils._kube.read import (
     ClusterObjects,
     PasswordSource,
+    config_text,
+    labelled,
     pod_of,
     pod_selector,
+    pull_secrets,
     read_cluster,
     root_credentials,
     run_mode,
@@ -269,3 +272,31 @@ def test_without_a_config_map_the_mode_is_not_known() -> None:
     with ApiServer(answering(status(500))) as server:
         assert run_mode(server.client(), "n", cluster()) is None
         assert server.requests == []
+
+
+def test_the_text_of_a_config_map() -> None:
+    with ApiServer(answering(Answer(body={"data": {"a.sql": "SHOW FRONTENDS"}}))) as server:
+        assert config_text(server.client(), "n", "hooks", "a.sql") == "SHOW FRONTENDS"
+        with pytest.raises(NotFound, match='has no key "b') as caught:
+            config_text(server.client(), "n", "hooks", "b.sql")
+
+    assert server.requests[0].path == "/api/v1/namespaces/n/configmaps/hooks"
+    assert "a.sql" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("labels", "found"), [({"x/y": "true"}, True), ({"x/y": "false"}, False), ({"x/z": "true"}, False), (None, False)]
+)
+def test_a_label_of_the_namespace(labels: dict[str, str] | None, found: bool) -> None:
+    with ApiServer(answering(Answer(body={"metadata": {"labels": labels}}))) as server:
+        assert labelled(server.client(), "n", "x/y") is found
+
+    assert server.requests[0].path == "/api/v1/namespaces/n"
+
+
+def test_the_secrets_that_the_fes_image_is_pulled_with() -> None:
+    assert pull_secrets({"spec": {"starRocksFeSpec": {"imagePullSecrets": [{"name": "a"}, {"name": "b"}]}}}) == (
+        "a",
+        "b",
+    )
+    assert pull_secrets({"spec": {"starRocksBeSpec": {"imagePullSecrets": [{"name": "a"}]}}}) == ()

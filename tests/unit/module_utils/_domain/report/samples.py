@@ -145,6 +145,27 @@ def success() -> dict[str, Any]:
                 "text": "0 unhealthy tablets, baseline 0",
             }
         ],
+        "hooks": [
+            {
+                "name": "image",
+                "stage": "pre",
+                "step": "pre/1-image",
+                "source": "create-image of the catalogue",
+                "outcome": "done",
+                "critical": False,
+                "startedAt": at(1),
+                "finishedAt": at(3),
+                "attempts": 2,
+                "seconds": 2.0,
+                "text": "image 4711 is on every FE",
+                "log": "first line\nsecond line",
+                "statements": ["ALTER SYSTEM CREATE IMAGE"],
+                "values": [{"key": KEY, "before": "10000", "after": "0"}],
+            }
+        ],
+        "statements": [
+            {"at": at(2), "sql": f'ADMIN SET FRONTEND CONFIG ("{KEY}" = "0")', "step": "begin", "why": "quiesced"}
+        ],
     }
 
 

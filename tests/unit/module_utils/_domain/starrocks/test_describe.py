@@ -11,7 +11,7 @@ import pytest
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks import describe, settings
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.plan import plan_rollback, plan_upgrade
-from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.settings import SETTINGS, Journal
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.settings import GUIDE, Journal
 
 from .builders import NOW, a_cluster, a_record, a_spec, image
 
@@ -69,7 +69,7 @@ def test_versions_are_one_or_by_component() -> None:
 
 
 def test_what_is_owed_is_a_sentence_each() -> None:
-    journal = settings.open_journal(a_cluster().snapshot, tuple(SETTINGS), Journal())
+    journal = settings.open_journal(a_cluster().snapshot, GUIDE, Journal())
     record = a_record(a_cluster().snapshot, a_spec(), journal=journal)
     assert len(describe.open_sentences(record)) == 4
     assert "it was 10000" in describe.open_sentences(record)[0]

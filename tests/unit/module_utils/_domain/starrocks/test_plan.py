@@ -30,6 +30,7 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.p
 )
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.progress import StepRecord, load
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.settings import (
+    GUIDE,
     SETTINGS,
     Entry,
     Journal,
@@ -64,7 +65,7 @@ def test_backends_and_compute_nodes_come_before_frontends_and_the_leader_is_last
         "restore",
     ]
     assert plan.direction == "upgrade"
-    assert plan.keys == tuple(SETTINGS)
+    assert plan.keys == GUIDE
 
 
 def test_the_point_of_no_return_is_the_first_frontend() -> None:

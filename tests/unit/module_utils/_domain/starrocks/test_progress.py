@@ -17,13 +17,16 @@ from hypothesis import strategies as st
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Refused
 from ansible_collections.steady.rollout.plugins.module_utils._domain.gate import Refusal
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks import settings
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.preparation import Preparation
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.progress import (
     MAX_EVENTS,
     Event,
     GateRecord,
+    HookRecord,
     PodState,
     Record,
     StepRecord,
+    WaitRecord,
     baseline_of,
     load,
     plan_hash,
@@ -39,12 +42,23 @@ def full() -> Record:
     """A record with something in every field."""
     cluster = a_cluster(cn=1).workload("be", strategy={"type": "RollingUpdate", "rollingUpdate": {"partition": 0}})
     record = a_record(cluster.snapshot, a_spec(), "prod-be-2")
-    step = StepRecord("prod-be-2", "upgrade-pod", "done", "2026-11-21T06:00:00.000Z", waited={"the pod": 1.5})
+    hooks = {"look": HookRecord("sql", "digest", started_at="2026-11-21T06:00:00.000Z")}
+    waits = {"the pod": WaitRecord("2026-11-21T06:00:00.000Z", causes={"ErrImagePull": "2026-11-21T06:00:01.000Z"})}
+    step = StepRecord(
+        "prod-be-2",
+        "upgrade-pod",
+        "done",
+        "2026-11-21T06:00:00.000Z",
+        waited={"the pod": 1.5},
+        hooks=hooks,
+        waits=waits,
+    )
     record = replace(
         record.with_step("be/prod-be-2", step),
         journal=replace(settings.open_journal(cluster.snapshot, tuple(SETTINGS), Journal()), window="be/prod-be-2"),
         after={"prod-be-2": PodState("be", image("be", "3.3.2"), "uid", "3.3.2", NEW_START)},
         risks=({"name": "leader-restart", "level": "warning"},),
+        preparation=Preparation("request", "Running", {}, {}, armed_at="2026-11-21T06:00:00Z"),
     )
     record = record.with_event(Event("2026-11-21T06:00:00.000Z", "pod", "prod-be-2: ready", data={"state": "ready"}))
     return record.with_answer("quorum", "be/prod-be-2", "2026-11-21T06:00:00.000Z", None)
@@ -114,6 +128,12 @@ EDITS: list[tuple[str, tuple[Any, ...], Any]] = [
     ("state unknown", (*BALANCE, "state"), "closed"),
     ("number too large for its type", ("steps", "be/prod-be-2", "estimate_seconds"), 10**400),
     ("started_at no text", ("started_at",), 5),
+    ("preparation at no moment", ("preparation", "armed_at"), "yesterday"),
+    ("preparation in no time zone", ("preparation", "prepared_at"), "2026-11-21T06:00:00"),
+    ("hook at no moment", ("steps", "be/prod-be-2", "hooks", "look", "started_at"), "soon"),
+    ("wait since no moment", ("steps", "be/prod-be-2", "waits", "the pod", "since"), ""),
+    ("cause at no moment", ("steps", "be/prod-be-2", "waits", "the pod", "causes", "ErrImagePull"), "9"),
+    ("hooks in no order", ("steps", "pre/first-look"), {"title": "look", "kind": "hook"}),
     ("journal is a list", ("journal",), []),
 ]
 

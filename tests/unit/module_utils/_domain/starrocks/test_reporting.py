@@ -15,9 +15,11 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks i
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.plan import plan_rollback, plan_upgrade
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.progress import (
     Event,
+    HookRecord,
     PodState,
     Record,
     StepRecord,
+    ValueChange,
 )
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.reporting import build_report
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.settings import SETTINGS, Journal
@@ -70,6 +72,67 @@ def test_a_rollback(version: str) -> None:
     report = build_report(plan_rollback(there, record, a_spec(version)), record, "", AT)
     assert validate(json.loads(json.dumps(report))) == []
     assert (report["run"]["from"], report["run"]["to"]) == ("3.3.1", version)
+
+
+def test_hooks_and_what_they_did() -> None:
+    hook = HookRecord(
+        "sql",
+        "sha256:d",
+        "failed",
+        critical=False,
+        started_at=AT,
+        finished_at=LATER,
+        attempts=3,
+        seconds=4.5,
+        text="no answer",
+        log="line 1\nline 2",
+        statements=("ADMIN SHOW FRONTEND CONFIG",),
+        values=(ValueChange("k", "1", "0"),),
+    )
+    record = a_run().with_step("pre/1-look", StepRecord("look", "hook", "done", AT, LATER, hooks={"look": hook}))
+    report = build_report(plan_upgrade(a_cluster().snapshot, a_spec(), record, NOW), record, "", AT)
+    assert validate(json.loads(json.dumps(report))) == []
+    (told,) = report["hooks"]
+    expected = {
+        "name": "look",
+        "stage": "pre",
+        "step": "pre/1-look",
+        "source": "sql",
+        "outcome": "failed",
+        "critical": False,
+        "startedAt": AT,
+        "finishedAt": LATER,
+        "attempts": 3,
+        "seconds": 4.5,
+        "text": "no answer",
+        "log": "line 1\nline 2",
+        "statements": ["ADMIN SHOW FRONTEND CONFIG"],
+        "values": [{"key": "k", "before": "1", "after": "0"}],
+    }
+    assert {key: told[key] for key in expected} == expected
+
+
+def test_every_statement_that_was_sent_to_change_something() -> None:
+    sql = 'ADMIN SET FRONTEND CONFIG ("k" = "0")'
+    record = a_run().with_event(
+        Event(AT, "setting", "k = 0", "begin", data={"key": "k", "value": "0", "phase": "quiesced", "sql": [sql]})
+    )
+    record = record.with_event(
+        Event(
+            LATER,
+            "hook",
+            "image: done",
+            "pre/1-image",
+            "image",
+            {"state": "done", "sql": ["ALTER SYSTEM CREATE IMAGE"]},
+        )
+    )
+    report = build_report(plan_upgrade(a_cluster().snapshot, a_spec(), record, NOW), record, "", AT)
+    assert validate(json.loads(json.dumps(report))) == []
+    assert report["statements"] == [
+        {"at": AT, "sql": sql, "step": "begin", "why": "quiesced"},
+        {"at": LATER, "sql": "ALTER SYSTEM CREATE IMAGE", "step": "pre/1-image", "why": "image"},
+    ]
 
 
 def test_nothing_done() -> None:

@@ -145,6 +145,62 @@ def test_what_is_closed_begins_anew() -> None:
     assert settings.open_journal(a_cluster().snapshot, KEYS, closed).entries[REPAIR_LIMIT].baseline == "10000"
 
 
+def test_a_hook_holds_a_setting_at_a_value_of_its_own() -> None:
+    journal = settings.open_journal(a_cluster().snapshot, {REPAIR_LIMIT: "7"}, Journal())
+    assert (journal.entries[REPAIR_LIMIT].baseline, journal.entries[REPAIR_LIMIT].quiesced) == ("10000", "7")
+
+
+def test_a_held_setting_moves_to_another_value_and_still_goes_back_to_the_first() -> None:
+    """What the FEs have of it until then is our own, and no conflict."""
+    held = a_cluster().settings(**QUIESCED)
+    moved = settings.open_journal(held.snapshot, {REPAIR_LIMIT: "7"}, opened())
+    entry = moved.entries[REPAIR_LIMIT]
+    assert (entry.baseline, entry.quiesced) == ("10000", "7")
+    assert settings.foreign(moved, held.snapshot.settings) == []
+    assert settings.wanted(moved, window=False)[REPAIR_LIMIT] == "7"
+
+
+def test_what_somebody_else_set_stays_a_conflict_when_a_setting_moves() -> None:
+    foreign = a_cluster().settings(**{**QUIESCED, REPAIR_LIMIT: "55"})
+    moved = settings.open_journal(foreign.snapshot, {REPAIR_LIMIT: "7"}, opened())
+    assert [drift.key for drift in settings.foreign(moved, foreign.snapshot.settings)] == [REPAIR_LIMIT]
+
+
+def test_the_documented_value_takes_the_place_of_the_old_one() -> None:
+    held = a_cluster().settings(**QUIESCED).snapshot
+    journal = settings.rebased(opened(**{REPAIR_LIMIT: "2000"}), {REPAIR_LIMIT: "10000"}, held.settings)
+    assert settings.restored_values(journal, held.settings)[REPAIR_LIMIT] == "10000"
+    assert settings.foreign(journal, held.settings) == []
+
+
+def test_a_setting_of_an_installation_is_text() -> None:
+    own = settings.rule("some_setting")
+    assert own.same("TRUE", "true")
+    assert own.same(" a b ", "a b")
+    assert not own.same("A", "a")
+    for value in ('x" = "y', "a;b", "a\nb", "x" * 257):
+        with pytest.raises(Refused, match="not of type text"):
+            own.normal(value)
+
+
+def test_a_journal_may_hold_a_setting_of_an_installation_and_says_so() -> None:
+    own = Entry("some_setting", "a", "b", ())
+    journal = Journal({"some_setting": own, REPAIR_LIMIT: Entry(REPAIR_LIMIT, "1", "0", ())}).validated()
+    assert journal.strangers == ["some_setting"]
+
+
+@pytest.mark.parametrize("key", ["Some_Setting", "a b", 'x") ; DROP', "", "a" * 129])
+def test_a_journal_holds_nothing_that_is_no_name_of_a_setting(key: str) -> None:
+    with pytest.raises(Refused, match="not a setting"):
+        Journal({key: Entry(key, "1", "0", ())}).validated()
+
+
+@pytest.mark.parametrize("value", ['1" = "2', "a;b", "a\\b"])
+def test_a_journal_holds_no_value_that_could_end_a_text(value: str) -> None:
+    with pytest.raises(Refused, match="not a value we write"):
+        Journal({"some_setting": Entry("some_setting", value, "0", ())}).validated()
+
+
 # -- while it is off ------------------------------------------------------------
 
 
@@ -238,7 +294,7 @@ def test_a_frontend_that_did_not_tell_the_value_leaves_it_open() -> None:
 @pytest.mark.parametrize(
     "entries",
     [
-        pytest.param({"enable_udf": Entry("enable_udf", "true", "false", ())}, id="unknown key"),
+        pytest.param({"enable udf": Entry("enable udf", "true", "false", ())}, id="no key"),
         pytest.param({BALANCE: Entry(REPAIR_LIMIT, "true", "false", ())}, id="key and entry differ"),
         pytest.param({BALANCE: Entry(BALANCE, "1); DROP TABLE x", "true", ())}, id="value with a statement"),
         pytest.param({REPAIR_LIMIT: Entry(REPAIR_LIMIT, "10000", "true", ())}, id="value of another type"),

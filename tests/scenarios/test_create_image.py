@@ -1,0 +1,111 @@
+# Copyright (c) 2026, the steady.rollout authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The hook create-image: refused without its privilege, and proved on every FE before the run goes on."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from scenarios.cluster import StarRocks
+from scenarios.playbook import Driver, Run
+
+USER, PASSWORD, SECRET = "imager", "canary-of-the-image-user", "prod-imager"
+CREATE_IMAGE = "ALTER SYSTEM CREATE IMAGE"
+PODS = {"prod-fe-0", "prod-fe-1", "prod-fe-2"}
+
+
+def pre(**fields: Any) -> dict[str, Any]:
+    """The stages of an upgrade that begins with an image."""
+    return {"pre": [{"name": "image", "predefined": "create-image", **fields}]}
+
+
+def as_user(starrocks: StarRocks, *privileges: str) -> dict[str, Any]:
+    """A user of the FE with these privileges, and the variables that let a run be that user."""
+    starrocks.simulate(users={USER: {"password": PASSWORD, "privileges": list(privileges)}})
+    data = {"password": base64.b64encode(PASSWORD.encode()).decode()}
+    metadata = {"name": SECRET, "namespace": starrocks.namespace}
+    starrocks.api.apply({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data})
+    return {"starrocks_access": {"fe_user": USER, "fe_password_secret": {"name": SECRET}}}
+
+
+def hook(run: Run, starrocks: StarRocks) -> dict[str, Any]:
+    """What the record says of the hook."""
+    record = starrocks.record
+    assert record is not None, run.stdout
+    (only,) = [hooks["image"] for step in record["steps"].values() if "image" in (hooks := step.get("hooks") or {})]
+    found: dict[str, Any] = only
+    return found
+
+
+def test_the_image_is_on_every_fe_before_the_first_pod(starrocks: StarRocks, product: Driver) -> None:
+    before = starrocks.state["journal"]
+    run = product.upgrade(stages=pre()).succeeded()
+    state = starrocks.state
+    assert state["images"] == 1
+    assert all(frontend["image"] >= before for frontend in state["frontends"].values())
+    pushed = next(event for event in state["events"] if event["event"] == "image pushed")
+    first_stop = next(event for event in state["events"] if event["event"] == "down")
+    assert pushed["at"] < first_stop["at"]
+    text = hook(run, starrocks)["text"]
+    assert text.startswith("every FE holds an image that ends with journal id")
+    assert all(pod in text for pod in PODS)
+    assert "image_push counts 1 more" in text
+
+
+def test_no_pod_is_touched_while_one_fe_lacks_the_image_and_a_killed_run_is_continued(
+    starrocks: StarRocks, product: Driver
+) -> None:
+    starrocks.simulate(options={"image_push_refused": ["prod-fe-2"]})
+    document, mark, uids = product.document("3.3.2", stages=pre()), starrocks.mark(), starrocks.uids
+    process = product.start(document)
+    starrocks.wait(lambda state: state["frontends"]["prod-fe-1"]["image"] is not None, "make an image")
+    starrocks.wait_record(lambda record: "image" in record["steps"]["pre/0-image"]["hooks"], "note the hook")
+    process.kill()
+    assert starrocks.uids == uids
+    starrocks.simulate(options={"image_push_refused": []})
+    product.run(document).succeeded()
+    assert starrocks.statements(mark).count(CREATE_IMAGE) == 2
+    images = [frontend["image"] for frontend in starrocks.state["frontends"].values()]
+    assert len(set(images)) == 1
+
+
+def test_without_node_it_is_refused_before_anything_runs(starrocks: StarRocks, product: Driver) -> None:
+    access = as_user(starrocks, "OPERATE")
+    mark = starrocks.mark()
+    run = product.run(product.document("3.3.2", stages=pre()), **access)
+    run.failed("hook image", "user imager of the FE lacks NODE on SYSTEM", "GRANT cluster_admin TO USER imager")
+    starrocks.untouched(mark)
+
+
+def test_cluster_admin_is_enough(starrocks: StarRocks, product: Driver) -> None:
+    access = as_user(starrocks, "OPERATE", "NODE")
+    mark = starrocks.mark()
+    product.run(product.document("3.3.2", stages=pre()), **access).succeeded()
+    users = {entry["user"] for entry in starrocks.queries(mark) if entry["sql"] == CREATE_IMAGE}
+    assert users == {USER}
+
+
+def test_with_http_auth_the_same_user_reads_the_proof(starrocks: StarRocks, product: Driver) -> None:
+    starrocks.simulate(options={"http_auth": True})
+    product.upgrade(stages=pre()).succeeded()
+    assert starrocks.state["images"] == 1
+
+
+def test_as_a_module_it_waits_for_the_proof_too(starrocks: StarRocks, product: Driver) -> None:
+    code, result = product.module("starrocks_hook", names=["create-image"])
+    assert code == 0, result
+    assert result["results"][0]["text"].startswith("every FE holds an image")
+    assert all(frontend["image"] is not None for frontend in starrocks.state["frontends"].values())
+
+
+def test_as_a_module_it_is_refused_without_node_before_another_hook_runs(starrocks: StarRocks, product: Driver) -> None:
+    access = as_user(starrocks, "OPERATE")["starrocks_access"]
+    mark = starrocks.mark()
+    code, result = product.module("starrocks_hook", names=["disable-balancer", "create-image"], **access)
+    assert code != 0
+    assert "lacks NODE on SYSTEM" in result["msg"]
+    assert "GRANT cluster_admin TO USER imager" in result["remedy"]
+    assert starrocks.statements(mark) == []
+    assert starrocks.setting_changes(mark) == []
