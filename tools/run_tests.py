@@ -167,7 +167,7 @@ def lab_suite(tally: Tally) -> None:
         return
     # Waiting dominates: two labs side by side take little more than half the time of one.
     pytest(tally, "lab tests", lab_folders(), "-v", "-n", "2", "--dist", "loadfile")
-    pytest(tally, "whole upgrades", with_tests([ROOT / "tests" / SCENARIOS]), "-v", "-n", "2")
+    pytest(tally, "whole upgrades", with_tests([ROOT / "tests" / SCENARIOS]), "-v", "-n", "3")
     molecule_suite(tally)
 
 

@@ -213,6 +213,7 @@ def test_a_hook_without_its_privilege_is_refused_before_anything_is_touched(
     starrocks.assert_settings()
 
 
+@pytest.mark.usefixtures("extended")
 def test_a_hook_that_cannot_be_read_yet_is_looked_at_again(starrocks: StarRocks, passes: Passes) -> None:
     custom = {"configMapName": "later", "scriptKey": "before.sql"}
     passes.change_spec(starRocksFeSpec={"upgradeHooks": {"predefined": ["disable-balancer"], "custom": custom}})

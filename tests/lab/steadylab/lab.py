@@ -627,10 +627,23 @@ class Lab:
         labels = {"metadata": {"labels": {kubelet.NODE_LOST_LABEL: "true"}}}
         api.patch("Node", name, labels)
         for pod in self._pods_on(api, name):
-            api.patch("Pod", pod["metadata"]["name"], labels, pod["metadata"]["namespace"])
-            _set_ready(api, pod, "False", "NodeNotReady", "Node is not ready")
+            self.cut_off(pod["metadata"]["name"], pod["metadata"]["namespace"])
         node = api.get("Node", name)
         _set_ready(api, node, "Unknown", "NodeStatusUnknown", "Kubelet stopped posting node status.")
+
+    def cut_off(self, pod: str, namespace: str) -> None:
+        """A pod is out of reach, as on a lost node: its containers run on, and nobody confirms its deletion."""
+        api = self.setup_api
+        api.patch("Pod", pod, {"metadata": {"labels": {kubelet.NODE_LOST_LABEL: "true"}}}, namespace)
+        _set_ready(api, api.get("Pod", pod, namespace), "False", "NodeNotReady", "Node is not ready")
+
+    def reconnect(self, pod: str, namespace: str) -> None:
+        """A pod that was cut off is within reach again, and as ready as its containers are."""
+        api = self.setup_api
+        found = api.get("Pod", pod, namespace)
+        if all(status["ready"] for status in found["status"].get("containerStatuses") or [{"ready": False}]):
+            _set_ready(api, found, "True", "", "")
+        api.patch("Pod", pod, {"metadata": {"labels": {kubelet.NODE_LOST_LABEL: None}}}, namespace)
 
     def restore_node(self, name: str) -> None:
         """A lost node reports again, and its pods are as ready as their containers are.
@@ -642,9 +655,7 @@ class Lab:
         api.patch("Node", name, labels)
         _set_ready(api, api.get("Node", name), "True", "KubeletReady", "kubelet is posting ready status")
         for pod in self._pods_on(api, name):
-            if all(status["ready"] for status in pod["status"].get("containerStatuses") or [{"ready": False}]):
-                _set_ready(api, pod, "True", "", "")
-            api.patch("Pod", pod["metadata"]["name"], labels, pod["metadata"]["namespace"])
+            self.reconnect(pod["metadata"]["name"], pod["metadata"]["namespace"])
 
     def _pods_on(self, api: Api, node: str) -> list[Object]:
         return [pod for pod in api.list("Pod")["items"] if pod["spec"].get("nodeName") == node]

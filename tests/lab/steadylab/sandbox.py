@@ -209,6 +209,9 @@ def _make_devices(root: str) -> None:
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         os.symlink(f"/proc/self/fd/{number}", f"{root}/dev/{name}")
     os.symlink("/proc/self/fd", root + "/dev/fd")
+    # What a container runtime gives: 64 MiB of shared memory, which Python's multiprocessing needs.
+    os.makedirs(root + "/dev/shm")
+    _mount("tmpfs", root + "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777,size=64m")
 
 
 def _build_root(plan: Plan) -> None:

@@ -92,7 +92,7 @@ def guard_job(
                 "metadata": {"labels": labels},
                 "spec": {
                     "serviceAccountName": guard.service_account,
-                    "restartPolicy": "OnFailure",
+                    "restartPolicy": "Never",
                     "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
                     "containers": [container],
                     "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}}],
