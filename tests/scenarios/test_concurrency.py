@@ -58,7 +58,8 @@ def test_two_runs_at_the_same_moment(starrocks: StarRocks, product: Driver) -> N
     assert sorted(run.rc for run in ended)[0] == 0, ended[0].stdout + ended[1].stdout
     for run in ended:
         if run.rc != 0:
-            run.failed("lease|another run|works on", "since|stopped")
+            # Looking at the very moment when the other one sets value after value, it finds FEs that differ.
+            run.failed("lease|another run|works on|onDrift", "since|stopped|make the FEs agree")
     assert {starrocks.tags[name] for name in starrocks.backends} == {"3.3.2"}
     starrocks.assert_settings()
     starrocks.assert_released()
