@@ -16,6 +16,7 @@ import fnmatch
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
@@ -29,6 +30,7 @@ FAST = ("unit", "tooling")
 SCENARIOS = "scenarios"
 MOLECULE = ROOT / "extensions" / "molecule"
 ALLOWED_SKIPS = ROOT / "tests" / "allowed-skips.txt"
+LONGEST_REASON = 800
 
 
 @dataclass
@@ -51,12 +53,12 @@ class Tally:
         """Print what happens now."""
         print(f"\n== {self.elapsed()}  {text}", flush=True)
 
-    def count(self, name: str, passed: bool) -> None:
-        """Count one check that is no pytest test."""
+    def count(self, name: str, passed: bool, reason: str = "") -> None:
+        """Count one check, with the reason if it failed: whoever has only the end of the output needs it there."""
         self.passed += passed
         self.failed += not passed
         if not passed:
-            self.failures.append(name)
+            self.failures.append(f"{name}: {reason}" if reason else name)
 
     def summary(self) -> str:
         """The last line: counts as pytest gives them, for people and for CI."""
@@ -82,8 +84,9 @@ def read_report(report: Path, tally: Tally) -> None:
     for case in ET.parse(report).getroot().iter("testcase"):
         name = f"{case.get('classname')}::{case.get('name')}"
         skip = case.find("skipped")
-        if case.find("failure") is not None or case.find("error") is not None:
-            tally.count(name, passed=False)
+        wrong = case.find("failure") if case.find("failure") is not None else case.find("error")
+        if wrong is not None:
+            tally.count(name, passed=False, reason=textwrap.shorten(wrong.get("message") or "", LONGEST_REASON))
         elif skip is None:
             tally.count(name, passed=True)
         elif any(fnmatch.fnmatchcase(name, pattern) for pattern in allowed):

@@ -37,6 +37,12 @@ def tally_of(tmp_path: Path) -> run_tests.Tally:
 
 
 @pytest.mark.usefixtures("allowed")
+def test_a_failure_is_named_with_its_reason(tmp_path: Path) -> None:
+    names = ("test_bad", "test_broken")
+    assert tally_of(tmp_path).failures == [f"tests.unit.test_a::{name}: no" for name in names]
+
+
+@pytest.mark.usefixtures("allowed")
 def test_a_skip_that_nobody_allowed_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tally = tally_of(tmp_path)
     assert (tally.passed, tally.failed) == (1, 2)

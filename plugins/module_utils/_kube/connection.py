@@ -18,7 +18,7 @@ import shutil
 import ssl
 import tempfile
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -32,7 +32,9 @@ LEAST_CLIENT = 33
 _CONFIG_REMEDY = (
     "Give kubeconfig (a path or the document itself), or host with api_key, or run inside a pod with a service account."
 )
-_REFRESH = threading.Lock()
+# The loader keeps the files of decoded keys in one table for the whole process: a second thread would be handed a
+# file that the first is about to remove.
+_LOADER = threading.Lock()
 
 
 Headers: TypeAlias = "dict[str, str | list[str]]"
@@ -78,8 +80,7 @@ def connection_of(options: Mapping[str, Any]) -> Connection:
     that gave nothing.
     """
     given = effective(options)
-    folder = tempfile.mkdtemp(prefix="steady-rollout-")
-    try:
+    with _LOADER, _folder() as folder:
         found = _found(given, folder)
         return Connection(
             host=found.host.rstrip("/"),
@@ -89,9 +90,15 @@ def connection_of(options: Mapping[str, Any]) -> Connection:
             proxy=_proxy_of(found),
             headers=_headers(found.authorization, given),
         )
+
+
+@contextlib.contextmanager
+def _folder() -> Iterator[str]:
+    """Where the loader may write decoded keys; gone at the end, because a killed or forked worker never clears up."""
+    folder = tempfile.mkdtemp(prefix="steady-rollout-")
+    try:
+        yield folder
     finally:
-        # The loader leaves decoded private keys in files until the process ends; a killed or forked worker never
-        # runs that clean-up.
         shutil.rmtree(folder)
 
 
@@ -255,7 +262,7 @@ def _forget_files(kube_config: Any, folder: str) -> None:
 
 def _authorization(configuration: Any) -> str | None:
     """The Authorization header's value, refreshed by the loader's hook when the token has a time to live."""
-    with _REFRESH:
+    with _LOADER:
         if configuration.refresh_api_key_hook is not None:
             configuration.refresh_api_key_hook(configuration)
         # The loader stores it as "authorization", from client 36 on as "BearerToken".

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import ssl
 import stat
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -174,6 +176,26 @@ def test_no_decoded_key_stays_behind(tmp_path: Path, monkeypatch: pytest.MonkeyP
             connection_of({"kubeconfig": config})
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_threads_that_connect_at_once_do_not_take_each_others_keys() -> None:
+    from steadylab.certs import Authority
+
+    pair = Authority.create().pair
+    user = {
+        "client-certificate-data": base64.b64encode(pair.certificate).decode(),
+        "client-key-data": base64.b64encode(pair.key).decode(),
+    }
+    options = {"kubeconfig": document(user, server="https://api:1")}
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            connections = list(threads.map(connection_of, [options] * 100))
+    finally:
+        sys.setswitchinterval(before)
+
+    assert len({id(connection.tls) for connection in connections}) == 100
 
 
 def test_a_pods_service_account_is_used_inside_a_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
