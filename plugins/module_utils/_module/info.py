@@ -22,6 +22,7 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.h
     Sources,
     plan_hooks,
 )
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.preflight import at_rest
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.settings import GUIDE
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.snapshot import Snapshot
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.spec import UpgradeSpec
@@ -94,9 +95,13 @@ def run(call: Call) -> Result:
             if reached is not None and spec is not None:
                 _check_privileges(reached, target.fe.user, spec, hooks)
         handover = replace(handover, mode=handover.mode or _mode(frontends, objects))
-        keys = (*GUIDE, *(spec.held if spec else ()), *(key for hook in hooks for key in hook.keys))
-        view = _look(frontends, objects, handover.mode, tuple(dict.fromkeys(keys)))
+        named = (*GUIDE, *(spec.held if spec else ()), *(key for hook in hooks for key in hook.keys))
+        keys = tuple(dict.fromkeys(named))
+        view = _look(frontends, objects, handover.mode, keys)
     snapshot = _snapshot(target, objects, handover.mode, view)
+    if _is_free(held, call) and not at_rest(snapshot, keys):
+        # A run that took the lease after it was read may just be at work on what was seen.
+        held = lease.read(target.client, target.namespace, target_name(target.cluster))
     remaining = held.remaining(call.clock.now()) if held else 0.0
     if remaining <= 0:
         seen = LeaseSeen(held.holder, held.resource_version, held.transitions) if held else LeaseSeen()
@@ -200,6 +205,10 @@ def _lease(target: Target, handover: Handover, call: Call) -> lease.State | None
         held = lease.Held(target.namespace, name, holder, handover.lease_version, duration)
         lease.renew(target.client, held, now=call.clock.now)
     return lease.read(target.client, target.namespace, target_name(target.cluster))
+
+
+def _is_free(held: lease.State | None, call: Call) -> bool:
+    return held is None or held.remaining(call.clock.now()) <= 0
 
 
 def _mode(frontends: Frontends, objects: ClusterObjects) -> str:
