@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -27,19 +26,6 @@ CRD = Path(__file__).parents[2] / "operator" / "crds" / "dbupgrades.dbupgrade.su
 CREDENTIALS = ("puller", "canary-registry-Ov3r-the-hills")
 
 Push = Callable[..., str]
-
-
-@pytest.fixture(scope="session")
-def lab_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A state directory of this test run, so that no other lab is in the way."""
-    home = tmp_path_factory.mktemp("labs")
-    before = os.environ.get("STEADY_LAB_HOME")
-    os.environ["STEADY_LAB_HOME"] = str(home)
-    yield home
-    if before is None:
-        del os.environ["STEADY_LAB_HOME"]
-    else:
-        os.environ["STEADY_LAB_HOME"] = before
 
 
 @pytest.fixture(scope="session")

@@ -20,19 +20,12 @@ _COUNTER = itertools.count(1)
 
 
 @pytest.fixture(scope="session", autouse=True)
-def lab_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A state directory of this test run; whatever a test leaves running there is ended, and counts as a failure."""
-    home = tmp_path_factory.mktemp("labs")
-    before = os.environ.get("STEADY_LAB_HOME")
-    os.environ["STEADY_LAB_HOME"] = str(home)
-    yield home
+def no_lab_left(lab_home: Path) -> Iterator[None]:
+    """Whatever a test leaves running is ended, and counts as a failure."""
+    yield
     left = Lab.all()
     for lab in left:
         lab.down()
-    if before is None:
-        del os.environ["STEADY_LAB_HOME"]
-    else:
-        os.environ["STEADY_LAB_HOME"] = before
     assert not left, f"tests left labs behind: {[lab.name for lab in left]}"
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,19 +22,6 @@ READY_SECONDS = 0.5
 
 MakeCluster = Callable[..., StarRocks]
 MakeDriver = Callable[[StarRocks], Driver]
-
-
-@pytest.fixture(scope="session")
-def lab_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A state directory of this test run, so that no other lab is in the way."""
-    home = tmp_path_factory.mktemp("labs")
-    before = os.environ.get("STEADY_LAB_HOME")
-    os.environ["STEADY_LAB_HOME"] = str(home)
-    yield home
-    if before is None:
-        del os.environ["STEADY_LAB_HOME"]
-    else:
-        os.environ["STEADY_LAB_HOME"] = before
 
 
 @pytest.fixture(scope="session")

@@ -339,7 +339,7 @@ def _taken(upgrades: Upgrades, spec: Document, made: Document | None = None) -> 
 
 # The first example pays for the start of the control plane, which hypothesis would hold against the test.
 _MANY = settings(
-    max_examples=2500,
+    max_examples=250,
     derandomize=False,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],

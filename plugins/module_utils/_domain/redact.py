@@ -7,9 +7,11 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 from collections.abc import Iterable, Iterator
-from urllib.parse import quote, quote_plus
+from dataclasses import dataclass, field
+from urllib.parse import quote, quote_plus, unquote
 
 HIDDEN = "********"
 # Hiding every occurrence of a shorter text would show what it is.
@@ -17,18 +19,56 @@ SHORTEST = 4
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 
 
+_PASSWORD_IN_URL = re.compile(r"(?P<head>\b[A-Za-z][A-Za-z0-9+.-]*://[^\s:/@?#]*):[^\s]*@")
+_PASSWORD_IN_WORDS = re.compile(
+    r"(?P<head>\b(?:\w*password|passwd|pwd|\w*token)[\"']?\s*[=:]\s*)(?P<value>\"[^\"]*\"|'[^']*'|[^\s&\"',;)]+)", re.I
+)
+
+
 def redacted(text: str, secrets: Iterable[str]) -> str:
-    """The text without the secrets, as they are or as URLs and base64 write them.
+    """The text without the secrets, as they are or as URLs, JSON and base64 write them.
 
     A text that holds a secret too short to be hidden is withheld as a whole.
     """
-    given = sorted({secret for secret in secrets if secret}, key=len, reverse=True)
+    given = {secret for secret in secrets if secret}
     if any(len(secret) < SHORTEST and secret in text for secret in given):
         return f"(withheld: it holds a secret of fewer than {SHORTEST} characters)"
-    for secret in given:
-        for form in sorted(_forms(secret), key=len, reverse=True):
-            text = text.replace(form, HIDDEN)
-    return text
+    return _hidden(text, {form for secret in given for form in _forms(secret)})
+
+
+@dataclass(frozen=True, slots=True)
+class Redactor:
+    """Takes passwords out of texts: those it was told, in each form, and what stands where a URL has one.
+
+    :ivar forms: all forms of the secrets; one too short to be told from innocent words is hidden where it is a word
+    """
+
+    forms: frozenset[str] = field(default=frozenset(), repr=False)
+
+    @classmethod
+    def of(cls, *urls: str) -> Redactor:
+        """For what is secret in these URLs, also where they cannot be parsed."""
+        known: set[str] = set()
+        for url in urls:
+            found = re.match(r"[^:]*://[^:/?#]*:(.*)@", url.strip(), re.S)
+            for password in filter(None, (found[1] if found else "", *_secret_parameters(url))):
+                known |= {*_forms(password), *_forms(unquote(password))}
+            known |= {base64.b64encode(form.encode()).decode() for form in (url, url.strip()) if found}
+        return cls(frozenset(filter(None, known)))
+
+    def hiding(self, secrets: Iterable[str]) -> Redactor:
+        """One that hides these as well, such as a token."""
+        return Redactor(self.forms.union(*(_forms(secret) for secret in secrets if secret)))
+
+    def joined(self, other: Redactor) -> Redactor:
+        """One that hides what either of the two hides."""
+        return Redactor(self.forms | other.forms)
+
+    def __call__(self, text: str) -> str:
+        """The text without what is secret."""
+        text = _hidden(text, self.forms)
+        text = _PASSWORD_IN_URL.sub(rf"\g<head>:{HIDDEN}@", text)
+        return _PASSWORD_IN_WORDS.sub(rf"\g<head>{HIDDEN}", text)
 
 
 def printable(text: str) -> str:
@@ -47,11 +87,29 @@ def tail(text: str, most: int) -> str:
     return rest if newline and rest else first
 
 
+def _hidden(text: str, forms: Iterable[str]) -> str:
+    """The text without these, the longest first: a shorter one may be a part of it."""
+    for form in sorted(forms, key=lambda form: (-len(form), form)):
+        if len(form) >= SHORTEST:
+            text = text.replace(form, HIDDEN)
+        else:
+            text = re.sub(rf"(?<!\w){re.escape(form)}(?!\w)", HIDDEN, text)
+    return text
+
+
+def _secret_parameters(url: str) -> list[str]:
+    return re.findall(r"[?&](?:password|passwd|pass|sslpassword)=([^&#]*)", url)
+
+
 def _forms(secret: str) -> Iterator[str]:
+    """A secret as it is, and as URLs, JSON, Go's %q and base64 write it."""
     yield secret
-    for form in (quote(secret, safe=""), quote_plus(secret), secret.replace("\\", "\\\\").replace('"', '\\"')):
-        if form != secret:
-            yield form
+    for text in (json.dumps(secret), json.dumps(secret, ensure_ascii=False)):
+        yield text[1:-1]
+    for coded in (quote(secret, safe=""), quote(secret), quote_plus(secret), quote(secret, safe="!$&'()*+,;=:")):
+        yield coded
+        yield re.sub(r"%[0-9A-F]{2}", lambda code: code[0].lower(), coded)
+    yield base64.b64encode(secret.encode()).decode()
     yield from _in_base64(secret.encode())
 
 

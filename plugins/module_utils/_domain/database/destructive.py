@@ -14,12 +14,11 @@ DS103, MF103, MF104, BC101, BC102, CD101), which needs a development database an
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ansible_collections.steady.rollout.plugins.module_utils._domain import sqlglot_log
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database.spec import Allowed
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Refused
 
@@ -82,18 +81,6 @@ def refused(findings: Iterable[Finding], allowed: Iterable[Allowed]) -> tuple[Fi
     return tuple(finding for finding in findings if finding.rule not in known.get(finding.file, ()))
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """sqlglot warns of each statement that it knows by its first word alone; here that is a finding or none."""
-    logger = logging.getLogger("sqlglot")
-    before = logger.disabled
-    logger.disabled = True
-    try:
-        yield
-    finally:
-        logger.disabled = before
-
-
 def _read(reader: _Reader, name: str, text: str) -> Iterator[Finding]:
     try:
         import sqlglot
@@ -101,7 +88,7 @@ def _read(reader: _Reader, name: str, text: str) -> Iterator[Finding]:
     except ImportError as error:
         remedy = "pip install sqlglot, or set lint.destructive to Report and look for yourself"
         raise Refused("lint", None, f"sqlglot cannot be imported: {error}", remedy=remedy) from error
-    with _quiet():
+    with sqlglot_log.quiet():
         try:
             # A comment belongs to the token before or after it; the last one gets a token to belong to.
             tokens = sqlglot.tokenize(f"{text}\n;", read=reader.dialect)

@@ -17,7 +17,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ansible_collections.steady.rollout.plugins.module_utils._domain.database.url import Redactor
+from ansible_collections.steady.rollout.plugins.module_utils._domain.redact import Redactor, printable
 
 # How much of a log is shown in a condition, from its end. A condition's message may have 32 KiB.
 TAIL_LINES = 20
@@ -188,9 +188,7 @@ def tail(log: str | None, hide: Redactor, *, cut: bool = False) -> str:
     """
     lines = (log or "").splitlines()
     shown = hide("\n".join(lines[1:] if cut else lines))
-    # What colours a terminal only hurts the eye elsewhere.
-    plain = re.sub(r"\x1b\[[0-9;]*m|[\x00-\x08\x0b-\x1f\x7f]", "", shown)
-    text = "\n".join(line for line in plain.splitlines()[-TAIL_LINES:]).strip()
+    text = printable("\n".join(shown.splitlines()[-TAIL_LINES:])).strip()
     return text if len(text) <= TAIL_CHARACTERS else "..." + text[-TAIL_CHARACTERS:]
 
 

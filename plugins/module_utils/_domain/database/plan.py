@@ -41,8 +41,8 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.database.re
 )
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database.snapshot import JobView, Snapshot
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database.spec import DatabaseSpec
-from ansible_collections.steady.rollout.plugins.module_utils._domain.database.url import Redactor
 from ansible_collections.steady.rollout.plugins.module_utils._domain.given import given
+from ansible_collections.steady.rollout.plugins.module_utils._domain.redact import Redactor
 
 # How long a Lease lasts, and how much of it may pass before it is renewed. A pass of the operator comes more often.
 LEASE_SECONDS = 60

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE: for the plugins of steady.rollout only; it may change without notice.
-"""The URL of a database: read strictly, written anew, reduced to what tells two databases apart, and kept out of texts.
+"""The URL of a database: read strictly, written anew, and reduced to what tells two databases apart.
 
 Why it is written anew: Go prints a URL that it cannot parse, password and all (net/url, Error), and Atlas passes that
 on. So nothing reaches a Job that was not parsed here and encoded again.
@@ -10,17 +10,15 @@ on. So nothing reaches a Job that was not parsed here and encoded again.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import ipaddress
-import json
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Literal
-from urllib.parse import quote, quote_plus, unquote
+from urllib.parse import quote, unquote
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Refused
+from ansible_collections.steady.rollout.plugins.module_utils._domain.redact import Redactor as Redactor
 
 Engine = Literal["postgres", "mysql", "mariadb"]
 
@@ -37,7 +35,6 @@ SCHEMES: dict[str, Engine] = {
 }
 _WRITTEN: dict[Engine, str] = {"postgres": "postgres", "mysql": "mysql", "mariadb": "maria"}
 DEFAULT_PORTS: dict[Engine, int] = {"postgres": 5432, "mysql": 3306, "mariadb": 3306}
-HIDDEN = "***"
 CLIENT_CHECK = "client_connection_check_interval"
 
 _SHAPE = re.compile(
@@ -300,55 +297,3 @@ def _decoded(text: str, where: str) -> str:
     if re.search(r"[\x00-\x1f\x7f]", plain):
         raise _refused(where, "holds coded control characters", "use a login without them")
     return plain
-
-
-_PASSWORD_IN_URL = re.compile(r"(?P<head>\b[A-Za-z][A-Za-z0-9+.-]*://[^\s:/@?#]*):[^\s]*@")
-_PASSWORD_IN_WORDS = re.compile(
-    r"(?P<head>\b(?:\w*password|passwd|pwd|\w*token)[\"']?\s*[=:]\s*)(?P<value>\"[^\"]*\"|'[^']*'|[^\s&\"',;)]+)", re.I
-)
-# A shorter secret also stands in innocent words; it is hidden where it is a word of its own.
-_TELLING_LENGTH = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Redactor:
-    """Takes passwords out of texts: those it was told, in each spelling, and what stands where a URL has one."""
-
-    secrets: frozenset[str] = field(default=frozenset(), repr=False)
-
-    @classmethod
-    def of(cls, *urls: str) -> Redactor:
-        """For what is secret in these URLs, also where they cannot be parsed."""
-        known: set[str] = set()
-        for url in urls:
-            found = re.match(r"[^:]*://[^:/?#]*:(.*)@", url.strip(), re.S)
-            for password in filter(None, (found[1] if found else "", *_secret_parameters(url))):
-                known |= _spellings(password) | _spellings(unquote(password))
-            known |= {base64.b64encode(form.encode()).decode() for form in (url, url.strip()) if found}
-        return cls(frozenset(filter(None, known)))
-
-    def hiding(self, secrets: Iterable[str]) -> Redactor:
-        """One that hides these as well, such as a token."""
-        return Redactor(self.secrets.union(*(_spellings(secret) for secret in secrets if secret)))
-
-    def __call__(self, text: str) -> str:
-        """The text without what is secret."""
-        for secret in sorted(self.secrets, key=lambda secret: (-len(secret), secret)):
-            if len(secret) >= _TELLING_LENGTH:
-                text = text.replace(secret, HIDDEN)
-            else:
-                text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", HIDDEN, text)
-        text = _PASSWORD_IN_URL.sub(rf"\g<head>:{HIDDEN}@", text)
-        return _PASSWORD_IN_WORDS.sub(rf"\g<head>{HIDDEN}", text)
-
-
-def _secret_parameters(url: str) -> list[str]:
-    return re.findall(r"[?&](?:password|passwd|pass|sslpassword)=([^&#]*)", url)
-
-
-def _spellings(secret: str) -> set[str]:
-    """A secret as URLs, JSON, Go's %q and Base64 write it."""
-    quoted = json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]
-    coded = quote(secret, safe=""), quote(secret), quote_plus(secret), quote(secret, safe="!$&'()*+,;=:")
-    lower = {re.sub(r"%[0-9A-F]{2}", lambda code: code[0].lower(), form) for form in coded}
-    return {secret, *quoted, *coded, *lower, base64.b64encode(secret.encode()).decode()}

@@ -19,13 +19,14 @@ LONGEST_MESSAGE = 1024
 
 @dataclass(frozen=True, slots=True)
 class Regarding:
-    """The object that an Event is about."""
+    """The object that an Event is about. Where `generation` is given, each generation has Events of its own."""
 
     api_version: str
     kind: str
     name: str
     namespace: str
     uid: str
+    generation: int = 0
 
     @property
     def reference(self) -> dict[str, str]:
@@ -41,7 +42,7 @@ class Regarding:
 
 def event_name(regarding: Regarding, announcement: Announcement) -> str:
     """One name for everything that counts up in one Event: the same object, reason and thing that it is about."""
-    key = digest([regarding.uid, announcement.reason, announcement.type, announcement.about])
+    key = digest([regarding.uid, regarding.generation, announcement.reason, announcement.type, announcement.about])
     return f"{regarding.name[:200]}.{key.removeprefix('sha256:')[:16]}"
 
 

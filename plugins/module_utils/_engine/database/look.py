@@ -67,7 +67,7 @@ class Seen:
     def tool(self) -> Tool:
         """What reading logs needs."""
         url = self.origin.url
-        return Tool(self.origin.hide.hiding(self.kept.hide.secrets), url.engine if url else "postgres")
+        return Tool(self.origin.hide.joined(self.kept.hide), url.engine if url else "postgres")
 
     def snapshot(self, work: Undertaking) -> Snapshot:
         """It as the domain sees it: without a secret."""

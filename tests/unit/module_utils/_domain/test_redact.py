@@ -6,20 +6,25 @@
 from __future__ import annotations
 
 import base64
+import json
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.redact import (
     HIDDEN,
+    Redactor,
     printable,
     redacted,
     tail,
 )
 
 SECRET = 'canary "pä55\\+/'
+CANARY = "c4nary/Ov3r@the:hills?"
+PASSWORDS = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), min_size=4, max_size=20)
+AROUND = st.text(alphabet="abc \n:/@=", max_size=8)
 long_texts = st.text(min_size=6, max_size=40)
 
 
@@ -59,6 +64,65 @@ def test_a_longer_secret_is_hidden_whole() -> None:
 def test_a_text_with_a_secret_too_short_to_be_hidden_is_withheld() -> None:
     assert redacted("the password is abc", ["abc"]).startswith("(withheld")
     assert redacted("nothing here", ["xyz"]) == "nothing here"
+
+
+@given(PASSWORDS, AROUND, AROUND)
+@settings(max_examples=100, derandomize=True, deadline=None)
+def test_a_password_is_hidden_in_every_spelling(password: str, before: str, after: str) -> None:
+    url = f"postgres://app:{quote(password, safe='')}@db:5432/orders"
+    spellings = [
+        password,
+        quote(password, safe=""),
+        quote(password),
+        quote(password, safe="").lower() if password.isascii() else password,
+        json.dumps(password)[1:-1],
+        base64.b64encode(password.encode()).decode(),
+        url,
+        base64.b64encode(url.encode()).decode(),
+    ]
+    hide = Redactor.of(url)
+    for spelling in spellings:
+        shown = hide(f"{before}{spelling}{after}")
+        assert password not in shown.replace(HIDDEN, "")
+        assert HIDDEN in shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'parse open url: parse "postgres://app:{CANARY}%zz@db/orders": invalid URL escape',
+        f"DATABASE_URL=mysql://app:{CANARY}@db/orders",
+        f'{{"password": "{CANARY}"}}',
+        f"host=db password={CANARY} dbname=orders",
+        f"PGPASSWORD='{CANARY}' psql",
+    ],
+)
+def test_a_password_that_nobody_told_is_hidden_where_passwords_stand(text: str) -> None:
+    shown = Redactor()(text)
+    assert CANARY not in shown
+    assert "c4nary" not in shown
+    assert HIDDEN in shown
+
+
+def test_a_url_that_cannot_be_parsed_gives_its_password_to_the_redactor() -> None:
+    hide = Redactor.of("postgres://app:pw%zz/secret@db/orders", "mysql://db/a?password=other-secret")
+    assert hide("x pw%zz/secret y other-secret z") == f"x {HIDDEN} y {HIDDEN} z"
+
+
+def test_a_short_password_is_hidden_as_a_word_and_leaves_other_words() -> None:
+    hide = Redactor.of("postgres://app:a1@db/orders")
+    assert hide("wrong password a1, table a123") == f"wrong password {HIDDEN}, table a123"
+
+
+def test_a_token_can_be_hidden_too() -> None:
+    hide = Redactor.of("postgres://app:first@db/orders").hiding(["X-Amz-Signature=abc"])
+    assert hide("first X-Amz-Signature=abc X-Amz-Signature%3Dabc") == f"{HIDDEN} {HIDDEN} {HIDDEN}"
+
+
+def test_two_redactors_hide_as_one() -> None:
+    both = Redactor.of("postgres://app:first@db/orders").joined(Redactor.of("postgres://app:second@db/orders"))
+    assert both("first second") == f"{HIDDEN} {HIDDEN}"
+    assert "first" not in repr(both)
 
 
 def test_nothing_is_left_for_a_terminal_to_obey() -> None:

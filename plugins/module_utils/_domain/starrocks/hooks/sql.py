@@ -11,12 +11,11 @@ over is unsafe: it runs only where the installation or the namespace's label all
 
 from __future__ import annotations
 
-import contextlib
-import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ansible_collections.steady.rollout.plugins.module_utils._domain import sqlglot_log
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Refused, RolloutError
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.hooks.tokens import (
     Token,
@@ -194,7 +193,7 @@ def _parse(text: str, path: str) -> Any:
     """The one tree of the statement; Refused when it does not parse, or parses to nothing or to several."""
     sqlglot = _library()
     try:
-        with _quiet():
+        with sqlglot_log.quiet():
             trees = sqlglot.parse(text, read="starrocks")
     except sqlglot.errors.SqlglotError as error:
         first = (error.errors or [{}])[0] if isinstance(error, sqlglot.errors.ParseError) else {}
@@ -216,18 +215,6 @@ def _parsed_note(text: str, path: str) -> str:
     except _DoesNotParse:
         return "sqlglot cannot parse it: the FE is the first to judge it"
     return "" if type(tree).__name__ != "Command" else "sqlglot does not know it: the FE is the first to judge it"
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """sqlglot warns of every statement that it takes as an opaque Command; that one is judged here."""
-    logger = logging.getLogger("sqlglot")
-    before = logger.disabled
-    logger.disabled = True
-    try:
-        yield
-    finally:
-        logger.disabled = before
 
 
 def _library() -> Any:

@@ -50,14 +50,15 @@ def test_the_same_thing_again_counts_up_with_its_latest_words() -> None:
     }
 
 
-def test_another_object_reason_type_or_thing_has_an_event_of_its_own() -> None:
+def test_another_object_generation_reason_type_or_thing_has_an_event_of_its_own() -> None:
     others = [
         (replace(OBJECT, uid="uid-2"), TOLD),
+        (replace(OBJECT, generation=2), TOLD),
         (OBJECT, replace(TOLD, reason="HookDone")),
         (OBJECT, replace(TOLD, warning=False)),
         (OBJECT, replace(TOLD, about="other")),
     ]
-    assert len({event_name(*other) for other in others} | {event_name(OBJECT, TOLD)}) == 5
+    assert len({event_name(*other) for other in others} | {event_name(OBJECT, TOLD)}) == 6
 
 
 @given(st.text(), st.from_regex(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", fullmatch=True))

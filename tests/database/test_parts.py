@@ -9,7 +9,6 @@ import json
 import ssl
 import subprocess
 import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -26,40 +25,6 @@ from steadylab.database.layouts import Entry, files, hardlink, symlink, whiteout
 from steadylab.database.metrics import Metrics
 from steadylab.database.registry import Registry, RegistryError
 from steadylab.database.servers import MariaDB, Postgres
-
-CREDENTIALS = ("puller", "pass:word")
-
-
-@pytest.fixture(scope="module")
-def lab(lab_home: Path) -> Iterator[Lab]:
-    with Lab.up("parts", None, ready_seconds=0.2) as lab:
-        yield lab
-
-
-@pytest.fixture(scope="module")
-def postgres(lab: Lab) -> Postgres:
-    return Postgres.start(lab.directory)
-
-
-@pytest.fixture(scope="module")
-def mariadb(lab: Lab) -> MariaDB:
-    return MariaDB.start(lab.directory)
-
-
-@pytest.fixture(scope="module")
-def registry(lab: Lab) -> Registry:
-    return Registry.start(lab.directory)
-
-
-@pytest.fixture(scope="module")
-def guarded(lab: Lab) -> Registry:
-    return Registry.start(lab.directory, "guarded", CREDENTIALS)
-
-
-@pytest.fixture(scope="module")
-def metrics(lab: Lab) -> Metrics:
-    return Metrics.start(lab.directory, lab.setup_api)
-
 
 # Servers.
 
@@ -194,13 +159,13 @@ def test_index_serves_this_platform(registry: Registry, tmp_path: Path) -> None:
     assert "m/amd64.sql" in exported(registry, pinned, tmp_path)
 
 
-def test_password_is_asked_for(guarded: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
-    guarded.push("app/private:v1", {"1.sql": "x"})
-    assert guarded.crane("ls", guarded.reference("app/private")) == "v1\n"
-    for config in (guarded.docker_config("puller", "wrong"), "{}"):
-        monkeypatch.setattr(guarded, "docker_config", lambda config=config: config)
+def test_password_is_asked_for(private_registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    private_registry.push("app/private:v1", {"1.sql": "x"})
+    assert private_registry.crane("ls", private_registry.reference("app/private")) == "v1\n"
+    for config in (private_registry.docker_config("puller", "wrong"), "{}"):
+        monkeypatch.setattr(private_registry, "docker_config", lambda config=config: config)
         with pytest.raises(RegistryError, match="UNAUTHORIZED: authentication required"):
-            guarded.crane("manifest", guarded.reference("app/private:v1"))
+            private_registry.crane("manifest", private_registry.reference("app/private:v1"))
 
 
 # Metrics.
@@ -296,8 +261,7 @@ def test_label_selectors(selector: str, fits: bool) -> None:
 # AWS.
 
 
-def test_moto_lends_credentials_to_botocore_of_its_environment(lab: Lab) -> None:
-    sts = Sts.start(lab.directory)
+def test_moto_lends_credentials_to_botocore_of_its_environment(sts: Sts) -> None:
     role = "arn:aws:iam::123456789012:role/migrator"
     program = (
         "import botocore.session; s = botocore.session.get_session().create_client('sts', 'us-east-1')\n"
