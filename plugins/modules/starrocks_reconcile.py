@@ -64,6 +64,14 @@ options:
     description: Seconds after which a pass begins no further step.
     type: float
     default: 60.0
+  release_seconds:
+    description:
+      - Seconds after the deletion of a C(StarRocksUpgrade) after which O(state=absent) is done although settings could
+        not be put back. An Event C(Abandoned) names them, and P(steady.rollout.starrocks_restore#role) can still put
+        them back.
+      - The annotation C(rollout.steady.dev/abandon=true) and the deletion of the namespace end it at once.
+    type: float
+    default: 900.0
   lease_seconds:
     description: How long the lease outlives a runner that died, in seconds.
     type: int
@@ -101,7 +109,7 @@ EXAMPLES = r"""
 RETURN = r"""
 phase:
   description: Phase of the object, as in its status; V(None) for a StarRocksCluster without a trigger, V(Gone) for an
-    object that does not exist.
+    object that does not exist, V(Releasing), V(Released) or V(Abandoned) with O(state=absent).
   returned: success
   type: str
   sample: Completed

@@ -17,8 +17,8 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.database.co
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database.job import Owner, Tools
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database.record import Record
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database.spec import DatabaseSpec, parse_document
-from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Refused, RolloutError
-from ansible_collections.steady.rollout.plugins.module_utils._engine.database import drive
+from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import NotFound, Refused, RolloutError
+from ansible_collections.steady.rollout.plugins.module_utils._engine.database import drive, releasing
 from ansible_collections.steady.rollout.plugins.module_utils._engine.database.passes import Outcome, recorded
 from ansible_collections.steady.rollout.plugins.module_utils._engine.database.undertaking import (
     LEASE_NAMESPACE,
@@ -33,10 +33,13 @@ from ansible_collections.steady.rollout.plugins.module_utils._pod import unpack
 
 DNS_LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 _TOOLS = Tools()
+_NO_SPEC = DatabaseSpec("", "", "", None, None)
 
 
 def run(call: Call) -> Result:
-    """Carry out, plan or foresee the upgrade that the options name."""
+    """Carry out, plan, foresee or release the upgrade that the options name."""
+    if call.params["state"] == "absent":
+        return _released(call)
     work = _undertaking(call)
     if work is None:
         # Kubernetes takes away what the resource owns; the database stays as it is.
@@ -53,14 +56,33 @@ def run(call: Call) -> Result:
     return {**result, **_failure(outcome)} if ended == "failed" else result
 
 
-def _undertaking(call: Call) -> Undertaking | None:
-    """What the options describe; None where the custom resource is being deleted."""
-    params = call.params
-    name, namespace = str(params["name"]), str(params["namespace"])
+def _released(call: Call) -> Result:
+    """The end of a custom resource that is being deleted; its spec does not matter, and may not be understood."""
+    client, name, namespace = _client(call)
+    try:
+        resource = client.get(resource_path(namespace, name))
+    except NotFound:
+        gone = State("Initializing", "Gone", "The DBUpgrade does not exist.")
+        return {"changed": False, "state": _state(gone), "migration": {}, "outcome": "", "requeue_after": 0}
+    owner = Owner(name, namespace, str(resource["metadata"]["uid"]))
+    work = Undertaking(client, call.clock, owner, _NO_SPEC, _settings(call.params), resource, call.say)
+    outcome = releasing.released(work, float(call.params["release_seconds"]), act=not call.check_mode)
+    return _result(outcome.record, outcome)
+
+
+def _client(call: Call) -> tuple[KubeClient, str, str]:
+    """The connection, and whose upgrade it is."""
+    name, namespace = str(call.params["name"]), str(call.params["namespace"])
     if not re.fullmatch(DNS_LABEL, namespace):
         remedy = "name one, in the playbooks in the document's metadata.namespace"
         raise Refused("namespace", namespace, "not the name of a namespace", remedy=remedy)
-    client = KubeClient.from_options(params)
+    return KubeClient.from_options(call.params), name, namespace
+
+
+def _undertaking(call: Call) -> Undertaking | None:
+    """What the options describe; None where the custom resource is being deleted."""
+    params = call.params
+    client, name, namespace = _client(call)
     settings = _settings(params)
     if params["spec"] is not None:
         spec = _spec(params, {"metadata": {"name": name}, "spec": params["spec"]})
@@ -78,8 +100,7 @@ def _of_resource(call: Call, client: KubeClient, settings: Settings, resource: d
     try:
         spec = _spec(call.params, resource)
     except Refused as refused:
-        nothing = DatabaseSpec("", "", "", None, None)
-        work = Undertaking(client, call.clock, owner, nothing, settings, resource, call.say)
+        work = Undertaking(client, call.clock, owner, _NO_SPEC, settings, resource, call.say)
         drive.report_failure(work, refused)
         raise
     return Undertaking(client, call.clock, owner, spec, settings, resource, call.say)
@@ -188,6 +209,8 @@ VERB = Verb(
         "name": {"type": "str", "required": True},
         "namespace": {"type": "str", "required": True},
         "spec": {"type": "dict"},
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "release_seconds": {"type": "float", "default": 3600.0, "no_log": False},
         "plan": {"type": "bool", "default": False},
         "wait": {"type": "bool", "default": True},
         "patience_seconds": {"type": "int", "default": 300},

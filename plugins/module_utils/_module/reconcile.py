@@ -24,7 +24,7 @@ from ansible_collections.steady.rollout.plugins.module_utils._module.call import
 from ansible_collections.steady.rollout.plugins.module_utils._module.reconcile_cluster import reconcile_cluster
 from ansible_collections.steady.rollout.plugins.module_utils._module.reconcile_upgrade import UpgradePass
 
-_BOUNDS = {"patience": (0, 600), "pass_seconds": (1, 3600)}
+_BOUNDS = {"patience": (0, 600), "pass_seconds": (1, 3600), "release_seconds": (1, 86400)}
 
 
 def run(call: Call) -> Result:
@@ -70,6 +70,7 @@ VERB = Verb(
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "patience": {"type": "float", "default": 5.0},
         "pass_seconds": {"type": "float", "default": 60.0, "no_log": False},
+        "release_seconds": {"type": "float", "default": 900.0, "no_log": False},
         "lease_seconds": {"type": "int", "default": 30},
     },
     run,

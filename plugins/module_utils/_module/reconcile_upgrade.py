@@ -29,7 +29,7 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.p
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.progress import Record, load
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.spec import UpgradeSpec, parse_spec
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.status import Told
-from ansible_collections.steady.rollout.plugins.module_utils._engine import objects
+from ansible_collections.steady.rollout.plugins.module_utils._engine import letting_go, objects
 from ansible_collections.steady.rollout.plugins.module_utils._engine.ledger import LABELS, target_name
 from ansible_collections.steady.rollout.plugins.module_utils._engine.patience import AGAIN_SECONDS, Waiting
 from ansible_collections.steady.rollout.plugins.module_utils._kube.client import KubeClient
@@ -90,17 +90,42 @@ class UpgradePass:
 
     def release(self) -> Result:
         """The end of a StarRocksUpgrade that is deleted: its run puts back what it holds, and gives up the lease."""
+        why = letting_go.let_go(
+            self.client, self.upgrade["metadata"], self.call.clock, self.call.params["release_seconds"]
+        )
+        if why:
+            return self._let_go(why)
         try:
             owed = self._put_back()
         except NotFound as error:
             if self._cluster_stands():
-                return self._result("Releasing", error.reason, AGAIN_SECONDS)
+                return self._releasing(error.reason)
             return self._result("Released", "the StarRocksCluster is gone, and nothing is left to put back", None)
         except RolloutError as error:
-            return self._result("Releasing", error.reason, AGAIN_SECONDS)
+            return self._releasing(error.reason)
         if owed:
-            return self._result("Releasing", owed, AGAIN_SECONDS)
+            return self._releasing(owed)
         return self._result("Released", "every setting is back" if self.progress else "nothing is owed", None)
+
+    def _releasing(self, owed: str) -> Result:
+        """What keeps it, in its status as well: somebody waits for it to go."""
+        self._tell(self._waits("Releasing", RolloutError(owed), AGAIN_SECONDS))
+        return self._result("Releasing", owed, AGAIN_SECONDS)
+
+    def _let_go(self, why: str) -> Result:
+        """The end of one whose settings could not be put back: they stay in the record, for starrocks_restore."""
+        try:
+            record = self._own(self._written())
+        except RolloutError as error:
+            left = f"what it holds is not known: {error.reason}"
+        else:
+            if record is None or record.finished:
+                return self._result("Released", "nothing is owed", None)
+            left = f"left as they are: {', '.join(sorted(record.journal.open_keys)) or 'the lease and the record'}"
+        text = f"{left}. {why[0].upper()}{why[1:]}. If the cluster goes on, run starrocks_restore for {self._cluster}."
+        if not self.call.check_mode:
+            letting_go.tell(self.client, self._regarding, self.call.clock, text, self.call.say)
+        return self._result("Abandoned", text, None)
 
     def _put_back(self) -> str:
         """Put back what the run holds, and give up its lease; what is still owed, empty when nothing is.
