@@ -45,23 +45,19 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: One pass over a StarRocksUpgrade
-  hosts: localhost
-  gather_facts: false
-  collections:
-    - steady.rollout
-  tasks:
-    - name: Look, do what can be done now, and say when to look again
-      steady.rollout.starrocks_reconcile:
-        kind: StarRocksUpgrade
-        name: "{{ ansible_operator_meta.name }}"
-        namespace: "{{ ansible_operator_meta.namespace }}"
-      register: rollout_pass
+# An operator knows the task by its short name alone: its plays have `collections: [steady.rollout]` and write
+# `requeue_after`, as those in playbooks/operator do.
+- name: Look, do what can be done now, and say when to look again
+  steady.rollout.starrocks_reconcile:
+    kind: StarRocksUpgrade
+    name: "{{ ansible_operator_meta.name }}"
+    namespace: "{{ ansible_operator_meta.namespace }}"
+  register: rollout_pass
 
-    - name: Look again in time
-      requeue_after:
-        time: "{{ rollout_pass.requeue_after }}s"
-      when: not rollout_pass.finished
+- name: Look again in time
+  steady.rollout.requeue_after:
+    time: "{{ rollout_pass.requeue_after }}s"
+  when: not rollout_pass.finished
 """
 
 RETURN = r"""
