@@ -23,6 +23,7 @@ description:
 extends_documentation_fragment:
   - steady.rollout._attributes
   - steady.rollout._attributes.action_group
+  - steady.rollout._lease
   - steady.rollout._kubernetes
   - steady.rollout._frontend
   - steady.rollout._installation
@@ -64,13 +65,6 @@ options:
     description: Seconds after which a pass begins no further step.
     type: float
     default: 60.0
-  lease_seconds:
-    description: How long the lease outlives a runner that died, in seconds.
-    type: int
-    default: 30
-requirements:
-  - kubernetes >= 33.1
-  - PyMySQL >= 1.1
 seealso:
   - module: steady.rollout.starrocks_crd
   - module: steady.rollout.starrocks_step
