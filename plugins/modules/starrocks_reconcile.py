@@ -23,6 +23,7 @@ description:
 extends_documentation_fragment:
   - steady.rollout._attributes
   - steady.rollout._attributes.action_group
+  - steady.rollout._lease
   - steady.rollout._kubernetes
   - steady.rollout._frontend
   - steady.rollout._installation
@@ -72,13 +73,6 @@ options:
       - The annotation C(rollout.steady.dev/abandon=true) and the deletion of the namespace end it at once.
     type: float
     default: 900.0
-  lease_seconds:
-    description: How long the lease outlives a runner that died, in seconds.
-    type: int
-    default: 30
-requirements:
-  - kubernetes >= 33.1
-  - PyMySQL >= 1.1
 seealso:
   - module: steady.rollout.starrocks_crd
   - module: steady.rollout.starrocks_step

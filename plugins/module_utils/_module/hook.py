@@ -45,6 +45,7 @@ from ansible_collections.steady.rollout.plugins.module_utils._kube.record import
 from ansible_collections.steady.rollout.plugins.module_utils._module.call import (
     CONNECTION,
     INSTALLATION,
+    LEASE,
     TARGET,
     Call,
     Result,
@@ -243,6 +244,7 @@ VERB = Verb(
         **CONNECTION,
         **TARGET,
         **INSTALLATION,
+        **LEASE,
         "names": {"type": "list", "elements": "str"},
         "statements": {"type": "list", "elements": "str"},
         "config_map": {
@@ -257,7 +259,6 @@ VERB = Verb(
         "timeout": {"type": "float", "default": 30.0},
         "retries": {"type": "int", "default": 3},
         "backoff": {"type": "float", "default": 1.0},
-        "lease_seconds": {"type": "int", "default": 30},
     },
     run,
     conditions={

@@ -43,6 +43,7 @@ from ansible_collections.steady.rollout.plugins.module_utils._kube.record import
 from ansible_collections.steady.rollout.plugins.module_utils._module.call import (
     CONNECTION,
     INSTALLATION,
+    LEASE,
     TARGET,
     Call,
     Result,
@@ -262,11 +263,11 @@ VERB = Verb(
         **CONNECTION,
         **TARGET,
         **INSTALLATION,
+        **LEASE,
         "purpose": {"type": "str", "choices": ["look", "upgrade"], "default": "look"},
         "spec": {"type": "dict"},
         "progress": {"type": "str", "default": ""},
         "wait_for_lease": {"type": "float", "default": 0.0},
-        "lease_seconds": {"type": "int", "default": 30},
     },
     run,
 )

@@ -17,6 +17,7 @@ from ansible_collections.steady.rollout.plugins.module_utils._kube.read import c
 from ansible_collections.steady.rollout.plugins.module_utils._module.call import (
     CONNECTION,
     INSTALLATION,
+    LEASE,
     Call,
     Result,
     Verb,
@@ -64,6 +65,7 @@ VERB = Verb(
     {
         **CONNECTION,
         **INSTALLATION,
+        **LEASE,
         "kind": {"type": "str", "choices": ["StarRocksCluster", "StarRocksUpgrade"], "required": True},
         "name": {"type": "str", "required": True},
         "namespace": {"type": "str", "required": True},
@@ -71,7 +73,6 @@ VERB = Verb(
         "patience": {"type": "float", "default": 5.0},
         "pass_seconds": {"type": "float", "default": 60.0, "no_log": False},
         "release_seconds": {"type": "float", "default": 900.0, "no_log": False},
-        "lease_seconds": {"type": "int", "default": 30},
     },
     run,
 )

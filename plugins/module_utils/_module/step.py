@@ -33,6 +33,7 @@ from ansible_collections.steady.rollout.plugins.module_utils._fe.options import 
 from ansible_collections.steady.rollout.plugins.module_utils._module.call import (
     CONNECTION,
     INSTALLATION,
+    LEASE,
     TARGET,
     Call,
     Result,
@@ -234,13 +235,13 @@ VERB = Verb(
         **CONNECTION,
         **TARGET,
         **INSTALLATION,
+        **LEASE,
         "plan": {"type": "dict", "required": True},
         "step": {"type": "str", "required": True},
         "spec": {"type": "dict", "default": {}},
         "progress": {"type": "str", "default": ""},
         "holder": {"type": "str", "default": ""},
         "patience": {"type": "float"},
-        "lease_seconds": {"type": "int", "default": 30},
     },
     run,
 )
