@@ -14,7 +14,7 @@ class ModuleDocFragment:
 options:
   installation:
     description:
-      - What whoever installs this collection decides, and the author of a StarRocksUpgrade never may.
+      - What whoever installs this collection decides, and the author of a document never may.
       - Its sections and fields are explained in C(docs/installation.md) of the collection. Everything is off until it
         is switched on here.
     type: dict

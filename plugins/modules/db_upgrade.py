@@ -21,6 +21,7 @@ description:
 extends_documentation_fragment:
   - steady.rollout._attributes
   - steady.rollout._database
+  - steady.rollout._installation
   - steady.rollout._kubernetes
 attributes:
   check_mode:
@@ -116,6 +117,15 @@ EXAMPLES = r"""
     name: orders
     namespace: shop
     state: absent
+
+- name: Migrate a database in a cluster whose Leases of databases stand elsewhere
+  steady.rollout.db_upgrade:
+    name: orders
+    namespace: shop
+    installation:
+      databases:
+        leaseNamespace: databases
+        prometheus: http://prometheus.monitoring:9090
 """
 
 RETURN = r"""

@@ -18,6 +18,7 @@ import pytest
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database import job
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database.spec import parse_document
+from ansible_collections.steady.rollout.plugins.module_utils._domain.installation.databases import Tools
 from ansible_collections.steady.rollout.plugins.module_utils._pod import unpack
 from steadylab import Lab
 from steadylab.database.layouts import Entry, files, hardlink, symlink
@@ -84,7 +85,7 @@ class Bench:
             **spec,
         }
         self.spec = parse_document({"metadata": {"name": "app"}, "spec": document})
-        self.workshop = job.Workshop(job.Tools(), PROGRAM)
+        self.workshop = job.Workshop(Tools(), PROGRAM)
         self.secret(self.owner.secret, {"url": url})
 
     def secret(self, name: str, data: dict[str, str], kind: str = "Opaque") -> None:
@@ -263,7 +264,7 @@ def test_image_that_fills_the_volume_is_evicted(
     lab: Lab, namespace: str, database_name: str, postgres: Postgres, registry: Registry
 ) -> None:
     bench = Bench(lab, namespace, postgres.create(database_name, database_name, "pw"))
-    bench.workshop = job.Workshop(job.Tools(work_size="8Mi"), PROGRAM)
+    bench.workshop = job.Workshop(Tools(work_size="8Mi"), PROGRAM)
     layer = [*_whole(), Entry("ballast", zeros=600 << 20)]
     ended = bench.inspect(registry.push_layers("hostile/ballast:v1", [layer]))
     assert not ended.succeeded

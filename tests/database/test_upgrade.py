@@ -145,7 +145,7 @@ def test_certificate_of_the_database_is_verified_with_the_secrets_own_authority(
 
 
 def test_lock_of_another_client_is_respected(upgrade: Upgrade, database: str, postgres: Postgres, push: Push) -> None:
-    upgrade.options = {"tools": {"lock_seconds": 1}}
+    upgrade.installation = {"databases": {"tools": {"lockSeconds": 1}}}
     document = upgrade.document(push(f"{database}:v1", A))
     other = postgres.hold_atlas_lock(database)
     failed = upgrade.perform(document)
@@ -247,7 +247,8 @@ def test_plan_shows_the_sql_and_applies_nothing(
 
 
 def test_missing_namespace_of_leases_is_named(upgrade: Upgrade, database: str, push: Push) -> None:
-    failed = upgrade.perform(upgrade.document(push(f"{database}:v1", A)), lease_namespace="nowhere")
+    upgrade.installation = {"databases": {"leaseNamespace": "nowhere"}}
+    failed = upgrade.perform(upgrade.document(push(f"{database}:v1", A)))
     assert failed["failed"]
     assert "kubectl create namespace nowhere" in failed["remedy"]
 

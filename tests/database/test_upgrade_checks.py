@@ -75,7 +75,7 @@ def test_metric_blocks_until_it_is_below_its_threshold(
     upgrade: Upgrade, database: str, metrics: Metrics, push: Push, kind: str
 ) -> None:
     put, target = SOURCES[kind]
-    upgrade.options = {"prometheus": metrics.prometheus}
+    upgrade.installation = {"databases": {"prometheus": metrics.prometheus}}
     pod(upgrade, "v1.5.0")
     document = upgrade.document(push(f"{database}:v1", A), checks={"pre": {"metrics": [metric(kind, "10", **target)]}})
     unknown = upgrade.perform(document, wait=False)["state"]

@@ -47,6 +47,7 @@ class Upgrade:
     name: str = "orders"
     environment: dict[str, str] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
+    installation: dict[str, Any] = field(default_factory=dict)
     secrets: set[str] = field(default_factory=set)
     said: list[str] = field(default_factory=list)
     _runs: int = 0
@@ -81,7 +82,7 @@ class Upgrade:
     ) -> Process:
         """Start a playbook with a document and further variables."""
         directory = self._folder()
-        given = {"db_upgrade_report_dir": "", "db_upgrade_options": self.options, **variables}
+        given = {"db_upgrade_report_dir": "", **self._decided(), **variables}
         (directory / "document.yml").write_text(json.dumps(document))
         (directory / "variables.yml").write_text(json.dumps(given))
         files = [f"--extra-vars=@{directory / name}.yml" for name in ("document", "variables")]
@@ -98,7 +99,8 @@ class Upgrade:
         """What the verb does with a document, or with the custom resource, in this process."""
         spec = {} if document is None else {"spec": document["spec"]}
         given = {"name": self.name, "namespace": self.namespace, "kubeconfig": str(self.lab.kubeconfig), **spec}
-        checked = ArgumentSpecValidator(VERB.arguments).validate({**given, **self.options, **arguments})
+        given |= {"installation": self.installation, **self.options, **arguments}
+        checked = ArgumentSpecValidator(VERB.arguments).validate(given)
         assert not checked.error_messages, checked.error_messages
         call = Call(checked.validated_parameters, check_mode=check, say=self.said.append, clock=clock or Clock())
         result = perform(VERB, call)
@@ -113,7 +115,8 @@ class Upgrade:
 
     def module(self, *options: str, **arguments: Any) -> tuple[int, Document]:
         """Run the module; its exit code and its result."""
-        given = {"name": self.name, "namespace": self.namespace, **self.options, **arguments}
+        given = {"name": self.name, "namespace": self.namespace, "installation": self.installation}
+        given |= {**self.options, **arguments}
         command = [
             str(BIN / "ansible"),
             "localhost",
@@ -222,9 +225,12 @@ class Upgrade:
             name = pod["metadata"]["name"]
             for container in [*pod["spec"].get("initContainers", []), *pod["spec"]["containers"]]:
                 # A container that never ran has no log.
-                arguments = ("logs", name, f"--namespace={self.namespace}", f"--container={container['name']}")
-                parts.append(self.lab.kubectl(*arguments, check=False))
+                path = f"/api/v1/namespaces/{self.namespace}/pods/{name}/log?container={container['name']}"
+                parts.append(self.lab.api.raw("GET", path).data.decode("utf-8", "replace"))
         return "\n".join(parts)
+
+    def _decided(self) -> Document:
+        return {"db_upgrade_access": self.options, "rollout_installation": self.installation}
 
     def _folder(self) -> Path:
         self._runs += 1

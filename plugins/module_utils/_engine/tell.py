@@ -14,7 +14,6 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
-from urllib.parse import quote
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import RolloutError
 from ansible_collections.steady.rollout.plugins.module_utils._domain.events import metrics
@@ -39,17 +38,12 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.d
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.progress import Event, Record
 from ansible_collections.steady.rollout.plugins.module_utils._domain.webhook import encoded, message_id, signed_headers
 from ansible_collections.steady.rollout.plugins.module_utils._engine.clock import Clock
-from ansible_collections.steady.rollout.plugins.module_utils._engine.files import write_whole
+from ansible_collections.steady.rollout.plugins.module_utils._engine.exporting import Told, to_gateway, to_textfile
 from ansible_collections.steady.rollout.plugins.module_utils._http.call import call
 from ansible_collections.steady.rollout.plugins.module_utils._kube.client import KubeClient
 from ansible_collections.steady.rollout.plugins.module_utils._kube.events import EventWriter
 
-GATEWAY_SECONDS = 5.0
 CLUSTER_API = "starrocks.com/v1"
-
-
-class Told(RolloutError):
-    """A channel that could not be told."""
 
 
 class Channel(Protocol):
@@ -173,11 +167,7 @@ class Textfile:
     def tell(self, record: Record, news: Sequence[Announcement]) -> None:
         """Replace the cluster's file; it appears whole or not at all."""
         text = metrics.render(record, self._namespace, self._clock.epoch())
-        try:
-            write_whole(self._folder, f"steady_rollout_{self._namespace}_{record.cluster}.prom", text)
-        except OSError as error:
-            remedy = "make the folder, writable for whoever runs the modules, or change installation.metrics.textfile"
-            raise Told(f"{self._folder} cannot be written: {error.strerror}.", remedy=remedy) from error
+        to_textfile(self._folder, f"steady_rollout_{self._namespace}_{record.cluster}", text)
 
 
 class Pushgateway:
@@ -194,15 +184,9 @@ class Pushgateway:
         """Push when there is something new; every write of the record would be too often."""
         if not news:
             return
-        own = {"rollout_namespace": self._namespace, "rollout_target": record.cluster}
-        group = "".join(f"/{name}/{quote(value, safe='')}" for name, value in own.items())
-        url = f"{self._target.pushgateway}/metrics/job/steady_rollout{group}"
-        policy = own_policy(url, "url", ca_file=self._target.ca_file, timeout_seconds=GATEWAY_SECONDS)
-        body = metrics.render(record, self._namespace, self._clock.epoch()).encode()
-        headers = {"User-Agent": "steady-rollout", "Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
-        answer = call(url, "PUT", headers, body, policy, timeout=GATEWAY_SECONDS)
-        if not 200 <= answer.status < 300:
-            raise Told(f"answered with status {answer.status}.", remedy="look at the gateway's log")
+        group = {"rollout_namespace": self._namespace, "rollout_target": record.cluster}
+        text = metrics.render(record, self._namespace, self._clock.epoch())
+        to_gateway(self._target, "steady_rollout", group, text)
 
 
 def topic_of(record: Record, namespace: str) -> Topic:

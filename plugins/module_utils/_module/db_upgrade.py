@@ -14,33 +14,43 @@ from typing import Any
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database import verdict as verdicts
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database.conditions import State
-from ansible_collections.steady.rollout.plugins.module_utils._domain.database.job import Owner, Tools
+from ansible_collections.steady.rollout.plugins.module_utils._domain.database.job import Owner
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database.record import Record
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database.spec import DatabaseSpec, parse_document
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import NotFound, Refused, RolloutError
+from ansible_collections.steady.rollout.plugins.module_utils._domain.installation.databases import DatabaseRules
 from ansible_collections.steady.rollout.plugins.module_utils._engine.database import drive, releasing
+from ansible_collections.steady.rollout.plugins.module_utils._engine.database.figures import Figures
 from ansible_collections.steady.rollout.plugins.module_utils._engine.database.passes import Outcome, recorded
 from ansible_collections.steady.rollout.plugins.module_utils._engine.database.undertaking import (
-    LEASE_NAMESPACE,
-    Settings,
     Undertaking,
     resource_path,
 )
 from ansible_collections.steady.rollout.plugins.module_utils._kube import options as kube_options
 from ansible_collections.steady.rollout.plugins.module_utils._kube.client import KubeClient
-from ansible_collections.steady.rollout.plugins.module_utils._module.call import Call, Result, Verb
+from ansible_collections.steady.rollout.plugins.module_utils._module.call import (
+    INSTALLATION,
+    Call,
+    Result,
+    Verb,
+    installation_of,
+)
 from ansible_collections.steady.rollout.plugins.module_utils._pod import unpack
 
 DNS_LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
-_TOOLS = Tools()
 _NO_SPEC = DatabaseSpec("", "", "", None, None)
 
 
 def run(call: Call) -> Result:
     """Carry out, plan, foresee or release the upgrade that the options name."""
+    installation = installation_of(call.params)
+    figures = Figures(installation.metrics, call.say)
+    if not (call.params["wait"] or call.check_mode):
+        # Whoever makes single passes is an operator, and alive whatever comes of this one.
+        figures.beat(call.clock.epoch())
     if call.params["state"] == "absent":
-        return _released(call)
-    work = _undertaking(call)
+        return _released(call, installation.databases, figures)
+    work = _undertaking(call, installation.databases, figures)
     if work is None:
         # Kubernetes takes away what the resource owns; the database stays as it is.
         deleted = State("Initializing", "Deleted", "The DBUpgrade is being deleted.")
@@ -56,54 +66,56 @@ def run(call: Call) -> Result:
     return {**result, **_failure(outcome)} if ended == "failed" else result
 
 
-def _released(call: Call) -> Result:
+def _released(call: Call, rules: DatabaseRules, figures: Figures) -> Result:
     """The end of a custom resource that is being deleted; its spec does not matter, and may not be understood."""
-    client, name, namespace = _client(call)
+    nothing = _nothing_asked(call, rules, figures)
     try:
-        resource = client.get(resource_path(namespace, name))
+        resource = nothing.client.get(resource_path(nothing.namespace, nothing.owner.name))
     except NotFound:
         gone = State("Initializing", "Gone", "The DBUpgrade does not exist.")
         return {"changed": False, "state": _state(gone), "migration": {}, "outcome": "", "requeue_after": 0}
-    owner = Owner(name, namespace, str(resource["metadata"]["uid"]))
-    work = Undertaking(client, call.clock, owner, _NO_SPEC, _settings(call.params), resource, call.say)
+    work = _owned(nothing, resource)
     outcome = releasing.released(work, float(call.params["release_seconds"]), act=not call.check_mode)
     return _result(outcome.record, outcome)
 
 
-def _client(call: Call) -> tuple[KubeClient, str, str]:
-    """The connection, and whose upgrade it is."""
+def _nothing_asked(call: Call, rules: DatabaseRules, figures: Figures) -> Undertaking:
+    """Whose upgrade it is and how it is reached, before it is known what is asked for."""
     name, namespace = str(call.params["name"]), str(call.params["namespace"])
     if not re.fullmatch(DNS_LABEL, namespace):
         remedy = "name one, in the playbooks in the document's metadata.namespace"
         raise Refused("namespace", namespace, "not the name of a namespace", remedy=remedy)
-    return KubeClient.from_options(call.params), name, namespace
+    client, owner = KubeClient.from_options(call.params), Owner(name, namespace)
+    return Undertaking(client, call.clock, owner, _NO_SPEC, rules, program(), figures, say=call.say)
 
 
-def _undertaking(call: Call) -> Undertaking | None:
-    """What the options describe; None where the custom resource is being deleted."""
-    params = call.params
-    client, name, namespace = _client(call)
-    settings = _settings(params)
-    if params["spec"] is not None:
-        spec = _spec(params, {"metadata": {"name": name}, "spec": params["spec"]})
-        return Undertaking(client, call.clock, Owner(name, namespace), spec, settings, say=call.say)
-    resource = client.get(resource_path(namespace, name))
-    if resource["metadata"].get("deletionTimestamp"):
-        return None
-    return _of_resource(call, client, settings, resource)
-
-
-def _of_resource(call: Call, client: KubeClient, settings: Settings, resource: dict[str, Any]) -> Undertaking:
-    """What a custom resource describes; a spec that is refused is said in its status."""
+def _owned(work: Undertaking, resource: dict[str, Any]) -> Undertaking:
+    """The same as the custom resource's."""
     metadata = resource["metadata"]
     owner = Owner(str(metadata["name"]), str(metadata["namespace"]), str(metadata["uid"]))
+    return replace(work, owner=owner, resource=resource)
+
+
+def _undertaking(call: Call, rules: DatabaseRules, figures: Figures) -> Undertaking | None:
+    """What the options describe; None where the custom resource is being deleted."""
+    params = call.params
+    work = _nothing_asked(call, rules, figures)
+    if params["spec"] is not None:
+        return replace(work, spec=_spec(params, {"metadata": {"name": work.owner.name}, "spec": params["spec"]}))
+    resource = work.client.get(resource_path(work.namespace, work.owner.name))
+    if resource["metadata"].get("deletionTimestamp"):
+        return None
+    return _of_resource(call, work, resource)
+
+
+def _of_resource(call: Call, work: Undertaking, resource: dict[str, Any]) -> Undertaking:
+    """What a custom resource describes; a spec that is refused is said in its status."""
+    work = _owned(work, resource)
     try:
-        spec = _spec(call.params, resource)
+        return replace(work, spec=_spec(call.params, resource))
     except Refused as refused:
-        work = Undertaking(client, call.clock, owner, _NO_SPEC, settings, resource, call.say)
         drive.report_failure(work, refused)
         raise
-    return Undertaking(client, call.clock, owner, spec, settings, resource, call.say)
 
 
 def _refreshed(call: Call, work: Undertaking) -> Undertaking:
@@ -115,21 +127,12 @@ def _refreshed(call: Call, work: Undertaking) -> Undertaking:
         raise RolloutError(
             "The DBUpgrade was deleted while it was waited for.", remedy="The database is as it was left."
         )
-    return _of_resource(call, work.client, work.settings, resource)
+    return _of_resource(call, work, resource)
 
 
 def _spec(params: Mapping[str, Any], document: Mapping[str, Any]) -> DatabaseSpec:
     spec = parse_document(document)
     return replace(spec, plan_only=True) if params["plan"] else spec
-
-
-def _settings(params: Mapping[str, Any]) -> Settings:
-    given = {name: value for name, value in (params["tools"] or {}).items() if value is not None}
-    tools = Tools(**given).checked()
-    if not re.fullmatch(DNS_LABEL, params["lease_namespace"]):
-        remedy = f"such as {LEASE_NAMESPACE}, the same everywhere"
-        raise Refused("lease_namespace", params["lease_namespace"], "not the name of a namespace", remedy=remedy)
-    return Settings(tools, program(), params["lease_namespace"], params["prometheus"])
 
 
 def program() -> str:
@@ -214,22 +217,7 @@ VERB = Verb(
         "plan": {"type": "bool", "default": False},
         "wait": {"type": "bool", "default": True},
         "patience_seconds": {"type": "int", "default": 300},
-        "lease_namespace": {"type": "str", "default": LEASE_NAMESPACE},
-        "prometheus": {"type": "str", "default": ""},
-        "tools": {
-            "type": "dict",
-            "options": {
-                "crane": {"type": "str", "default": _TOOLS.crane},
-                "atlas": {"type": "str", "default": _TOOLS.atlas},
-                "python": {"type": "str", "default": _TOOLS.python},
-                "digests_only": {"type": "bool", "default": _TOOLS.digests_only},
-                "platform": {"type": "str", "default": _TOOLS.platform},
-                "insecure_registry": {"type": "bool", "default": _TOOLS.insecure_registry},
-                "work_size": {"type": "str", "default": _TOOLS.work_size},
-                "lock_seconds": {"type": "int", "default": _TOOLS.lock_seconds},
-                "connection_check_ms": {"type": "int", "default": _TOOLS.connection_check_ms},
-            },
-        },
+        **INSTALLATION,
     },
     run,
 )

@@ -17,6 +17,7 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.database.ou
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database.spec import parse_document
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database.verdict import NEEDS_A_PERSON
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Refused
+from ansible_collections.steady.rollout.plugins.module_utils._domain.installation import parse_installation
 from ansible_collections.steady.rollout.plugins.module_utils._module import db_upgrade
 from ansible_collections.steady.rollout.plugins.module_utils._module.call import Call, perform
 from ansible_collections.steady.rollout.plugins.module_utils._pod import unpack
@@ -43,13 +44,18 @@ def test_each_example_is_taken(task: dict[str, Any]) -> None:
     if isinstance(given.get("spec"), str):
         given = {**given, "spec": TASKS[0]["steady.rollout.db_upgrade"]["spec"]}
     params = checked(**given)
+    parse_installation(params["installation"])
     if params["spec"] is not None:
         parse_document({"metadata": {"name": params["name"]}, "spec": params["spec"]})
 
 
 @pytest.mark.parametrize("text", BLOCKS)
 def test_each_document_of_the_page_is_valid(text: str) -> None:
-    parse_document(yaml.safe_load(text))
+    document = yaml.safe_load(text)
+    if "rollout_installation" in document:
+        assert parse_installation(document["rollout_installation"]) != parse_installation({})
+    else:
+        parse_document(document)
 
 
 def test_the_page_names_every_reason_that_a_person_may_meet() -> None:
@@ -70,11 +76,10 @@ SPEC = TASKS[0]["steady.rollout.db_upgrade"]["spec"]
     [
         ({"namespace": "Shop"}, "namespace"),
         ({"namespace": "../secrets"}, "namespace"),
-        ({"lease_namespace": "a/b"}, "lease_namespace"),
+        ({"installation": {"databases": {"leaseNamespace": "a/b"}}}, "installation.databases.leaseNamespace"),
         ({"spec": {}}, "spec.migrations"),
         ({"name": "Orders"}, "metadata.name"),
-        ({"tools": {"crane": "not an image"}}, "tools.crane"),
-        ({"tools": {"digests_only": True}}, "tools.crane"),
+        ({"installation": {"databases": {"tools": {"digestsOnly": True}}}}, "installation.databases.tools.crane"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_asked(given: dict[str, Any], field: str) -> None:

@@ -20,8 +20,7 @@ from typing import Literal
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.codec import digest
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database.spec import DatabaseSpec
-from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Refused
-from ansible_collections.steady.rollout.plugins.module_utils._domain.version import Image
+from ansible_collections.steady.rollout.plugins.module_utils._domain.installation.databases import Tools
 
 Kind = Literal["inspect", "apply", "verify", "rollback"]
 KINDS: tuple[Kind, ...] = ("inspect", "apply", "verify", "rollback")
@@ -59,35 +58,6 @@ APPLY_TEMPLATE = (
     '"error":{{ with $f.Error }}{{ json .Text }}{{ else }}""{{ end }},'
     '"sql":{{ with $f.Error }}{{ json .Stmt }}{{ else }}""{{ end }}}{{ end }}]}'
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What an installation decides: the images of the containers, and how they run.
-
-    crane and Atlas are named by version; a digest is for whoever has seen the image to write down.
-
-    :ivar connection_check_ms: how often PostgreSQL looks whether its client is still there; 0 does not ask for it
-    """
-
-    crane: str = "gcr.io/go-containerregistry/crane:v0.22.1"
-    atlas: str = "docker.io/arigaio/atlas:0.13.1"
-    python: str = "docker.io/library/python:3.13.1-alpine3.21"
-    digests_only: bool = False
-    platform: str = ""
-    insecure_registry: bool = False
-    work_size: str = "2Gi"
-    lock_seconds: int = 30
-    connection_check_ms: int = 1000
-
-    def checked(self) -> Tools:
-        """These tools; raises Refused for what is no image, or no digest where only digests are allowed."""
-        for name, image in (("crane", self.crane), ("atlas", self.atlas), ("python", self.python)):
-            parsed = Image.parse(image, f"tools.{name}")
-            if self.digests_only and parsed.digest is None:
-                remedy = "name it by digest (`make digests` shows them), or set tools.digests_only to false"
-                raise Refused(f"tools.{name}", image, "a tag, where only digests are allowed", remedy=remedy)
-        return self
 
 
 @dataclass(frozen=True, slots=True)

@@ -243,7 +243,7 @@ class _Pass:
                 return Decision(Wait(AGAIN_RUNNING), state) if self.moved else self._kept(state)
         snapshot = self.snapshot
         database = snapshot.source.lease or self.record.database
-        record = self.record.for_spec(snapshot.name, snapshot.uid, self.spec.hash, database)
+        record = self.record.for_spec(snapshot.name, snapshot.uid, self.spec.hash, database, self.now)
         return _save(record, _initializing())
 
     def told(self, decision: Decision) -> Decision:
@@ -655,8 +655,7 @@ class _Pass:
         if self.snapshot.holds:
             return Decision(ReleaseLease(self._lease()), state)
         if self._rollback_wanted():
-            reopened = replace(self.record, outcome="", finished_at=0.0)
-            return _save(reopened, self._working())
+            return _save(self.record.reopened(self.now), self._working())
         managed = self.snapshot.managed
         if not source.problem and managed is not None and managed.source != source.version and not managed.expires:
             return Decision(WriteSecret(source.version), state)

@@ -89,6 +89,15 @@ class Past:
 
 
 @dataclass(frozen=True, slots=True)
+class Tally:
+    """How many undertakings ended so, and how many seconds they took together."""
+
+    outcome: Outcome
+    runs: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """The undertaking of the present spec.
 
@@ -101,6 +110,8 @@ class Record:
     :ivar checked: whether the checks after the migration have passed
     :ivar begun: hashes of the orders of all writing Jobs that were ever allowed to start: none is carried out twice
     :ivar told: the latest reason that an event was made of
+    :ivar began_at: when the undertaking began, in seconds since the epoch; 0 in a record of before that was kept
+    :ivar tallies: what all undertakings came to since there is a record
     """
 
     schema: int
@@ -126,6 +137,8 @@ class Record:
     begun: tuple[str, ...] = ()
     told: str = ""
     past: tuple[Past, ...] = ()
+    began_at: float = 0.0
+    tallies: tuple[Tally, ...] = ()
 
     @property
     def open(self) -> Attempt | None:
@@ -163,10 +176,28 @@ class Record:
     def concluded(self, outcome: Outcome, now: float) -> Record:
         """The record of an undertaking that came to its end."""
         return replace(
-            self, outcome=outcome, finished_at=now, trouble="", message="", failures=0, retry_at=0.0, checked=False
+            self,
+            outcome=outcome,
+            finished_at=now,
+            trouble="",
+            message="",
+            failures=0,
+            retry_at=0.0,
+            checked=False,
+            tallies=self._tallied(outcome, now),
         )
 
-    def for_spec(self, name: str, uid: str, spec_hash: str, database: str) -> Record:
+    def reopened(self, now: float) -> Record:
+        """The record of an undertaking that goes on after it had come to an end."""
+        return replace(self, outcome="", finished_at=0.0, began_at=now)
+
+    def _tallied(self, outcome: Outcome, now: float) -> tuple[Tally, ...]:
+        took = max(0.0, now - self.began_at) if self.began_at else 0.0
+        before = next((tally for tally in self.tallies if tally.outcome == outcome), Tally(outcome, 0, 0.0))
+        after = Tally(outcome, before.runs + 1, before.seconds + took)
+        return (*(tally for tally in self.tallies if tally.outcome != outcome), after)
+
+    def for_spec(self, name: str, uid: str, spec_hash: str, database: str, now: float) -> Record:
         """The record of the next undertaking; what was begun before stays known, and no inspection is used twice."""
         past = self.past
         if self.outcome:
@@ -175,7 +206,18 @@ class Record:
             image = self.inspection.image if self.inspection else ""
             past = (*past, Past(self.spec_hash, image, self.outcome, before, after, self.finished_at))[-MOST_PAST:]
         begun = self.begun if self.uid == uid else ()
-        return Record(SCHEMA, name, uid, spec_hash, database, self.round + 1, begun=begun, past=past)
+        return Record(
+            SCHEMA,
+            name,
+            uid,
+            spec_hash,
+            database,
+            self.round + 1,
+            begun=begun,
+            past=past,
+            began_at=now,
+            tallies=self.tallies,
+        )
 
 
 def first_record(name: str, uid: str, spec_hash: str, database: str, now: float) -> Record:
@@ -183,7 +225,7 @@ def first_record(name: str, uid: str, spec_hash: str, database: str, now: float)
 
     Inspections are counted from the time on, so that none of before is taken for one of now.
     """
-    return Record(SCHEMA, name, uid, spec_hash, database, int(now))
+    return Record(SCHEMA, name, uid, spec_hash, database, int(now), began_at=now)
 
 
 def load(data: Mapping[str, object], *, name: str) -> Record:

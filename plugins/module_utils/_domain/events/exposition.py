@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +26,12 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """A gauge with all its samples; the name ends in its unit where it has one."""
+    """A metric with all its samples; the name ends in its unit where it has one, a counter's in `_total`."""
 
     name: str
     help: str
     samples: tuple[Sample, ...]
+    kind: Literal["gauge", "counter"] = "gauge"
 
 
 def exposition(families: Iterable[Family]) -> str:
@@ -38,7 +40,7 @@ def exposition(families: Iterable[Family]) -> str:
     for family in families:
         if family.samples:
             help_text = family.help.replace("\\", r"\\").replace("\n", r"\n")
-            lines += [f"# HELP {family.name} {help_text}", f"# TYPE {family.name} gauge"]
+            lines += [f"# HELP {family.name} {help_text}", f"# TYPE {family.name} {family.kind}"]
             lines += [f"{family.name}{_labels(sample.labels)} {_number(sample.value)}" for sample in family.samples]
     return "".join(f"{line}\n" for line in lines)
 

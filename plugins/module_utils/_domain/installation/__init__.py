@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE: for the plugins of steady.rollout only; it may change without notice.
-"""What whoever installs this collection decides, and the author of a StarRocksUpgrade never may.
+"""What whoever installs this collection decides, and the author of a StarRocksUpgrade or DBUpgrade never may.
 
 It is the modules' option `installation`; a section each has a module here. docs/installation.md explains every field.
 """
@@ -13,6 +13,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.document import Reader
+from ansible_collections.steady.rollout.plugins.module_utils._domain.installation.databases import (
+    DatabaseRules,
+    parse_databases,
+)
 from ansible_collections.steady.rollout.plugins.module_utils._domain.installation.hooks import HookRules, parse_hooks
 from ansible_collections.steady.rollout.plugins.module_utils._domain.installation.told import (
     MetricsTarget,
@@ -37,6 +41,7 @@ class Installation:
     webhooks: WebhookPolicy = field(default_factory=WebhookPolicy)
     notifications: tuple[Notification, ...] = ()
     metrics: MetricsTarget = field(default_factory=MetricsTarget)
+    databases: DatabaseRules = field(default_factory=DatabaseRules)
 
 
 def parse_installation(document: Mapping[str, object] | None) -> Installation:
@@ -47,6 +52,7 @@ def parse_installation(document: Mapping[str, object] | None) -> Installation:
         webhooks=parse_webhooks(reader.section("webhooks")),
         notifications=parse_notifications(reader.items("notifications"), reader.at("notifications")),
         metrics=parse_metrics(reader.section("metrics")),
+        databases=parse_databases(reader.section("databases")),
     )
     reader.done()
     return result

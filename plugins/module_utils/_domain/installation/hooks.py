@@ -6,16 +6,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.document import Reader
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Refused
+from ansible_collections.steady.rollout.plugins.module_utils._domain.installation.quantity import quantity
 from ansible_collections.steady.rollout.plugins.module_utils._domain.version import Image
-
-# A quantity of CPU or memory as Kubernetes writes it, without the forms nobody uses for a container.
-_QUANTITY = r"[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi)?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +77,8 @@ def _scripts(section: Reader) -> ScriptRules:
         # Shorter, and a run that is continued could miss how the script ended.
         keep_seconds=section.whole("keepSeconds", default.keep_seconds, least=3600, most=31_536_000, unit="seconds"),
         log_bytes=section.whole("logBytes", default.log_bytes, least=0, most=4096, unit="bytes"),
-        cpu=_quantity(section, "cpu", default.cpu),
-        memory=_quantity(section, "memory", default.memory),
+        cpu=quantity(section, "cpu", default.cpu),
+        memory=quantity(section, "memory", default.memory),
     )
     section.done()
     return rules
-
-
-def _quantity(section: Reader, name: str, default: str) -> str:
-    text = section.text(name, default, pattern=_QUANTITY, hint="a quantity such as 100m or 256Mi")
-    if not re.search("[1-9]", text):
-        raise Refused(section.at(name), text, "nothing can run with it", remedy=f"such as {default}")
-    return text

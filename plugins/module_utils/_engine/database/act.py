@@ -74,7 +74,7 @@ def _keep_directory(work: Undertaking, _seen: Seen, action: plan.KeepDirectory) 
 
 def _held(work: Undertaking, seen: Seen, name: str) -> lease.Held:
     version = seen.lease_state.resource_version if seen.lease_state else ""
-    return lease.Held(work.settings.lease_namespace, name, work.holder, version, plan.LEASE_SECONDS)
+    return lease.Held(work.rules.lease_namespace, name, work.holder, version, plan.LEASE_SECONDS)
 
 
 def _take_lease(work: Undertaking, seen: Seen, action: plan.TakeLease) -> Part:
@@ -90,10 +90,10 @@ def _take_lease(work: Undertaking, seen: Seen, action: plan.TakeLease) -> Part:
 
 
 def _no_namespace(work: Undertaking) -> NotFound:
-    namespace = work.settings.lease_namespace
+    namespace, option = work.rules.lease_namespace, "installation.databases.leaseNamespace"
     return NotFound(
         f'The namespace "{namespace}", where the Leases of all databases stand, does not exist.',
-        remedy=f"kubectl create namespace {namespace}, or name another one in lease_namespace, everywhere the same.",
+        remedy=f"kubectl create namespace {namespace}, or name another one in {option}, everywhere the same.",
     )
 
 

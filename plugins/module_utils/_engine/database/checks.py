@@ -85,7 +85,7 @@ def _values(work: Undertaking, metric: Metric) -> dict[str, str]:
         return metrics.object_values(
             work.client, work.namespace, metric.name, about.api_version, about.kind, about.name
         )
-    if not work.settings.prometheus:
-        remedy = "set the option prometheus to the address of the server"
-        raise Refused("prometheus", None, "this installation names no Prometheus server", remedy=remedy)
-    return prometheus.values(work.settings.prometheus, metric.query)
+    if not work.rules.prometheus:
+        remedy = "set it to the address of the server"
+        raise Refused("installation.databases.prometheus", None, "names no Prometheus server", remedy=remedy)
+    return prometheus.values(work.rules.prometheus, metric.query)

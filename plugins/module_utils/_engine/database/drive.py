@@ -49,6 +49,7 @@ def one_pass(work: Undertaking) -> Outcome:
             outcome.state, outcome.record, outcome.snapshot, present.get("conditions") or [], now
         ),
     )
+    work.figures.tell(outcome.state, outcome.record, work.namespace, work.owner.name, work.clock.epoch())
     return outcome
 
 

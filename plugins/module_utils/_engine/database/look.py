@@ -118,7 +118,7 @@ def _origin(work: Undertaking) -> Origin:
         problem = f'{where} has no key "{reference.key}"; its keys: {keys}.'
         return Origin(Source(reason="SecretNotFound", problem=problem))
     metadata = found["metadata"]
-    checked = work.settings.tools.connection_check_ms
+    checked = work.rules.tools.connection_check_ms
     version = f"{metadata['uid']}.{metadata['resourceVersion']}.{checked}"
     text = data.decode("utf-8", "replace")
     try:
@@ -151,7 +151,7 @@ def _directory(work: Undertaking) -> str:
 
 def _lease(work: Undertaking, name: str) -> tuple[LeaseState | None, Lease]:
     """The Lease of the database, and whether the Job that its holder named there is over."""
-    state = lease.read(work.client, work.settings.lease_namespace, name) if name else None
+    state = lease.read(work.client, work.rules.lease_namespace, name) if name else None
     if state is None:
         return None, Lease()
     job = str(state.annotations.get(JOB_ANNOTATION) or "")

@@ -14,19 +14,18 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.database.jo
     LABEL,
     PREFIX,
     Owner,
-    Tools,
     Workshop,
 )
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database.snapshot import Snapshot, Source
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database.spec import DatabaseSpec
+from ansible_collections.steady.rollout.plugins.module_utils._domain.installation.databases import DatabaseRules
 from ansible_collections.steady.rollout.plugins.module_utils._engine.clock import Clock
+from ansible_collections.steady.rollout.plugins.module_utils._engine.database.figures import Figures
 from ansible_collections.steady.rollout.plugins.module_utils._kube.client import KubeClient
 from ansible_collections.steady.rollout.plugins.module_utils._kube.paths import path_to
 
 RESOURCE_API = "dbupgrade.subbug.learning/v1alpha1"
 RESOURCES = "dbupgrades"
-# Leases of databases stand in one namespace, so that two upgrades in two namespaces meet in the same one.
-LEASE_NAMESPACE = "steady-rollout"
 
 
 def resource_path(namespace: str, name: str) -> str:
@@ -35,24 +34,20 @@ def resource_path(namespace: str, name: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """What an installation decides. `program` is the text of the program that unpacks images."""
-
-    tools: Tools
-    program: str = field(repr=False)
-    lease_namespace: str = LEASE_NAMESPACE
-    prometheus: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Undertaking:
-    """One DBUpgrade in one call. `resource` is the custom resource as it was read, None for a document without one."""
+    """One DBUpgrade in one call.
+
+    :ivar program: the text of the program that unpacks images
+    :ivar resource: the custom resource as it was read, None for a document without one
+    """
 
     client: KubeClient
     clock: Clock
     owner: Owner
     spec: DatabaseSpec
-    settings: Settings
+    rules: DatabaseRules
+    program: str = field(repr=False)
+    figures: Figures = field(default_factory=Figures)
     resource: dict[str, Any] | None = None
     say: Callable[[str], None] = lambda line: None
 
@@ -84,4 +79,4 @@ class Undertaking:
 
     def workshop(self, ca_bundle: bool) -> Workshop:
         """What else the manifest of a Job needs."""
-        return Workshop(self.settings.tools, self.settings.program, ca_bundle)
+        return Workshop(self.rules.tools, self.program, ca_bundle)

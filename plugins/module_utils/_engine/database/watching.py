@@ -47,7 +47,7 @@ class Watch:
         if work.spec.secret is not None:
             self._feed("secret", path_to("v1", "secrets", work.namespace), name=work.spec.secret.name)
         if lease:
-            leases = path_to("coordination.k8s.io/v1", "leases", work.settings.lease_namespace)
+            leases = path_to("coordination.k8s.io/v1", "leases", work.rules.lease_namespace)
             self._feed(f"lease {lease}", leases, name=lease)
         return len(self._feeds) > before
 

@@ -21,12 +21,11 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.database.jo
     Kind,
     Order,
     Owner,
-    Tools,
     Workshop,
     manifest,
 )
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database.spec import parse_document
-from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Refused
+from ansible_collections.steady.rollout.plugins.module_utils._domain.installation.databases import Tools
 
 from .documents import SELF_HOSTED, changed, named
 
@@ -227,20 +226,3 @@ def test_flags_of_an_installation() -> None:
     assert containers(job)["fetch"]["args"][:4] == ["export", "--platform", "linux/arm64", "--insecure"]
     assert containers(job)["atlas"]["args"][containers(job)["atlas"]["args"].index("--lock-timeout") + 1] == "5s"
     assert {"name": "work", "emptyDir": {"sizeLimit": "9Gi"}} in job["spec"]["template"]["spec"]["volumes"]
-
-
-def test_images_are_named_by_version() -> None:
-    tools = Tools()
-    for image in (tools.crane, tools.atlas, tools.python):
-        assert re.search(r":v?\d+\.\d+\.\d+(-[a-z0-9.]+)?$", image)
-    assert tools.checked() is tools
-
-
-def test_a_mode_that_takes_digests_only() -> None:
-    with pytest.raises(Refused, match="a tag, where only digests are allowed") as caught:
-        Tools(digests_only=True).checked()
-    assert (caught.value.field, caught.value.value) == ("tools.crane", Tools().crane)
-    digest = "x@sha256:" + "0" * 64
-    Tools(digest, digest, digest, digests_only=True).checked()
-    with pytest.raises(Refused, match="not an image reference"):
-        Tools(atlas="a b").checked()

@@ -20,6 +20,7 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.database.re
     Attempt,
     Inspection,
     Record,
+    Tally,
     first_record,
     load,
 )
@@ -79,13 +80,13 @@ def test_an_edited_record_is_refused(field: str, edit: Callable[[Any], object]) 
 def test_the_next_undertaking_remembers_what_was_begun() -> None:
     attempt = Attempt("dbu-orders-apply-1", "u", "sha256:one", 1.0)
     done = FULL.starting(attempt).ended("Complete").concluded("succeeded", 9.0)
-    following = done.for_spec("orders", "uid", "sha256:next", "db")
+    following = done.for_spec("orders", "uid", "sha256:next", "db", 10.0)
     assert following.begun == ("sha256:one",)
     assert following.round == FULL.round + 1
     assert [(past.outcome, past.before, past.after) for past in following.past] == [("succeeded", "1", "1")]
     assert following.apply is None
     assert following.inspection is None
-    assert done.for_spec("orders", "another", "sha256:next", "db").begun == ()
+    assert done.for_spec("orders", "another", "sha256:next", "db", 10.0).begun == ()
 
 
 def test_what_is_remembered_has_an_end() -> None:
@@ -94,7 +95,7 @@ def test_what_is_remembered_has_an_end() -> None:
         record = (
             record.starting(Attempt("dbu-x", "u", f"sha256:{number}", 1.0)).ended("Failed").concluded("failed", 1.0)
         )
-        record = record.for_spec("orders", "uid", HASH, "db")
+        record = record.for_spec("orders", "uid", HASH, "db", 1.0)
     assert len(record.begun) == MOST_BEGUN
     assert record.begun[-1] == f"sha256:{MOST_BEGUN + 4}"
     assert len(record.past) == MOST_PAST
@@ -112,3 +113,23 @@ def test_the_open_attempt() -> None:
 def test_reversible_is_what_says_how() -> None:
     assert not INSPECTION.reversible
     assert replace(INSPECTION, names=(*INSPECTION.names, "down/2_b.sql")).reversible
+
+
+def test_undertakings_are_counted_with_their_time() -> None:
+    first = FULL.concluded("succeeded", 15.5)
+    second = first.for_spec("orders", "uid", HASH, "db", 20.0).concluded("succeeded", 21.0)
+    failed = second.for_spec("orders", "uid", HASH, "db", 30.0).concluded("failed", 32.0)
+    assert failed.tallies == (Tally("succeeded", 2, 11.0), Tally("failed", 1, 2.0))
+    assert load(stored(failed), name="orders").tallies == failed.tallies
+
+
+def test_time_after_the_end_does_not_count() -> None:
+    frozen = FULL.concluded("frozen", 7.5)
+    back = frozen.reopened(100.0).concluded("rolledBack", 103.0)
+    assert back.tallies == (Tally("frozen", 1, 2.0), Tally("rolledBack", 1, 3.0))
+
+
+def test_a_record_of_before_has_no_beginning_and_no_time() -> None:
+    data = stored(FULL)
+    del data["began_at"], data["tallies"]
+    assert load(data, name="orders").concluded("failed", 1e9).tallies == (Tally("failed", 1, 0.0),)

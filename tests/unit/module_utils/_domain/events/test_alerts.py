@@ -1,24 +1,16 @@
 # Copyright (c) 2026, the steady.rollout authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The alert rules, against the metrics that records give: each fires for what it is about, and for nothing else.
-
-Prometheus itself is not needed: the rules keep to comparisons and `and on`, which are evaluated here. Whoever has
-promtool runs operator/monitoring/starrocks-alerts.test.yml with it.
-"""
+"""The alert rules, against the metrics that records give: each fires for what it is about, and for nothing else."""
 
 from __future__ import annotations
 
-import operator
-import re
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-import yaml
-from prometheus_client.parser import text_string_to_metric_families
 from scenarios.playbook import ROOT
+from unit.module_utils._domain.events.alerting import check_operators_form, check_words, firing, rules
 from unit.module_utils._domain.starrocks.builders import a_cluster, a_record, a_spec
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.events.metrics import render
@@ -32,20 +24,10 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.p
 )
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.settings import SETTINGS, Journal
 
-FOLDER = ROOT / "operator" / "monitoring"
-RULES: dict[str, dict[str, Any]] = {
-    rule["alert"]: rule
-    for group in yaml.safe_load((FOLDER / "starrocks-alerts.yml").read_text("utf-8"))["groups"]
-    for rule in group["rules"]
-}
+RULES = rules("starrocks")
 AT = "2026-11-21T06:00:00Z"
 NOW = parse_time(AT) or 0.0
 HOUR, DAY = 3600.0, 86_400.0
-COMPARISONS: dict[str, Callable[[float, float], bool]] = {"==": operator.eq, ">": operator.gt, "<": operator.lt}
-SIDE = re.compile(
-    r"(?P<age>time\(\) - )?(?P<name>\w+)(?:\{(?P<label>\w+)=\"(?P<value>[^\"]*)\"\})? (?P<op>==|>|<) (?P<number>\d+)"
-)
-Labels = dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -56,33 +38,9 @@ class Scrape:
     written: float = NOW
     seen: float = NOW
 
-    def vector(self, side: str) -> list[Labels]:
-        """The series for which one comparison holds."""
-        found = SIDE.fullmatch(side)
-        assert found, f"not a form that is evaluated here: {side}"
-        families = {f.name: f for f in text_string_to_metric_families(render(self.record, "starrocks", self.written))}
-        samples = families[found["name"]].samples if found["name"] in families else []
-        compare, number = COMPARISONS[found["op"]], float(found["number"])
-        return [
-            sample.labels
-            for sample in samples
-            if found["label"] is None or sample.labels.get(found["label"]) == found["value"]
-            if compare(self.seen - sample.value if found["age"] else sample.value, number)
-        ]
-
     def firing(self) -> set[str]:
         """The alerts whose expression gives a series now."""
-        return {name for name, rule in RULES.items() if self._series(rule["expr"])}
-
-    def _series(self, expression: str) -> list[Labels]:
-        first, _and, rest = " ".join(expression.split()).partition(" and on ")
-        series = self.vector(first)
-        if not rest:
-            return series
-        names, _close, second = rest.removeprefix("(").partition(") ")
-        keys = names.split(", ")
-        others = [[labels[key] for key in keys] for labels in self.vector(second)]
-        return [labels for labels in series if [labels[key] for key in keys] in others]
+        return firing(RULES, render(self.record, "starrocks", self.written), self.seen)
 
 
 def a_run(**fields: Any) -> Record:
@@ -126,30 +84,12 @@ def test_each_alert_fires_for_what_it_is_about_and_nothing_else(scrape: Scrape, 
     assert scrape.firing() == alerts
 
 
-def test_every_alert_says_how_bad_and_what_to_do() -> None:
-    for name, rule in RULES.items():
-        assert rule["labels"]["severity"] in ("warning", "critical"), name
-        assert rule["annotations"]["summary"], name
-        assert rule["annotations"]["description"], name
-
-
-def test_every_label_in_the_words_is_one_of_the_series() -> None:
-    labels = {
-        label
-        for family in text_string_to_metric_families(render(REFUSED, "starrocks", NOW))
-        for sample in family.samples
-        for label in sample.labels
-    }
-    for rule in RULES.values():
-        used = re.findall(r"\$labels\.(\w+)", str(rule["annotations"]))
-        assert set(used) <= labels
+def test_every_alert_says_how_bad_and_what_to_do_with_labels_of_the_series() -> None:
+    check_words(RULES, render(REFUSED, "starrocks", NOW))
 
 
 def test_the_prometheus_operators_form_has_the_same_rules() -> None:
-    plain = yaml.safe_load((FOLDER / "starrocks-alerts.yml").read_text("utf-8"))
-    wrapped = yaml.safe_load((FOLDER / "starrocks-prometheusrule.yml").read_text("utf-8"))
-    assert (wrapped["apiVersion"], wrapped["kind"]) == ("monitoring.coreos.com/v1", "PrometheusRule")
-    assert wrapped["spec"]["groups"] == plain["groups"]
+    check_operators_form("starrocks")
 
 
 def test_every_alert_is_explained() -> None:

@@ -32,6 +32,11 @@ def test_what_is_written_is_read_back(samples: list[tuple[float, dict[str, str]]
         assert sample.value == value or (math.isnan(sample.value) and math.isnan(value))
 
 
+def test_a_counter_is_told_from_a_gauge() -> None:
+    (read,) = text_string_to_metric_families(exposition([Family("runs_total", "b", (Sample(3),), "counter")]))
+    assert (read.name, read.type, read.samples[0].value) == ("runs", "counter", 3)
+
+
 def test_a_family_without_samples_is_left_out() -> None:
     assert exposition([Family("a", "b", ())]) == ""
 
