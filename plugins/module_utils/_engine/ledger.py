@@ -105,8 +105,8 @@ class Ledger:
             self._tell(self._teller, fresh)
 
     def _tell(self, teller: Teller, fresh: Sequence[tuple[int, Event]]) -> None:
-        """Tell what has been written. That takes its time, so whether the lease is still ours is seen again."""
-        for channel, problem in teller.tell(self.record, fresh).items():
+        """Tell what has been written. Each message takes its time, so the lease is looked after between them."""
+        for channel, problem in teller.tell(self.record, fresh, self.renew).items():
             self.event("note", problem, subject=channel)
         self.renew()
 

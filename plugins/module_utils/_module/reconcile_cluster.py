@@ -50,7 +50,9 @@ from ansible_collections.steady.rollout.plugins.module_utils._engine.steps.conte
 from ansible_collections.steady.rollout.plugins.module_utils._engine.tell import teller
 from ansible_collections.steady.rollout.plugins.module_utils._engine.wait import StepFailed
 from ansible_collections.steady.rollout.plugins.module_utils._engine.world import World
+from ansible_collections.steady.rollout.plugins.module_utils._fe.connect import Frontends
 from ansible_collections.steady.rollout.plugins.module_utils._fe.privileges import check_privileges
+from ansible_collections.steady.rollout.plugins.module_utils._fe.settings import read_settings
 from ansible_collections.steady.rollout.plugins.module_utils._kube.client import KubeClient
 from ansible_collections.steady.rollout.plugins.module_utils._kube.read import workload_of
 from ansible_collections.steady.rollout.plugins.module_utils._kube.record import RecordStore
@@ -144,7 +146,7 @@ class ClusterPass:
             return found.wish
         stages = Stages(pre=found.hooks)
         sources = read_sources(self.client, target.namespace, stages, catalogue, target.installation)
-        self.hooks = plan_hooks(stages, catalogue, sources, target.installation, " and ".join(found.sources))
+        self.hooks = plan_hooks(stages, catalogue, sources, target.installation)
         refusals = self.hooks.refusals.get("pre", ())
         if refusals:
             # A ConfigMap may come, or a right to read it; no change of this object would tell.
@@ -220,28 +222,38 @@ class ClusterPass:
 
     def _forbidden(self, snapshot: Snapshot, handover: Handover) -> str:
         """Why the hooks must not be run on this cluster, empty when they may; before anything is touched."""
-        images = self._seen(snapshot).images
-        refusals = hook_refusals(self.hooks, snapshot, "upgrade", images, {}, None, under_way=False)
+        images, refusals = self._seen(snapshot).images, []
         try:
             if any(hook.kind == "script" for hook in self.hooks.pre):
                 check_password(self._target.fe, dict(self.resource))
-            self._check_privileges(snapshot, handover)
+            with self._target.frontends(handover) as frontends:
+                self._check_privileges(snapshot, frontends)
+                snapshot = self._with_own_settings(snapshot, frontends)
         except Refused as refused:
             refusals.append(refused)
+        refusals += hook_refusals(self.hooks, snapshot, "upgrade", images, {}, None, under_way=False)
         # A grant or another Secret may come, and no change of this object would tell.
         self.mends = self.mends or bool(refusals)
         return "; ".join(f"{refused.reason}; {refused.remedy}" for refused in refusals)
 
-    def _check_privileges(self, snapshot: Snapshot, handover: Handover) -> None:
+    def _with_own_settings(self, snapshot: Snapshot, frontends: Frontends) -> Snapshot:
+        """The leader's settings with those that only hooks are about: a look reads no others than the guide's."""
+        known = snapshot.settings.get(snapshot.leader or "")
+        keys = {key for hook in self.hooks.pre for key in hook.keys}
+        if known is None or keys <= set(known.values):
+            return snapshot
+        read = read_settings(frontends.session(known.pod), keys - set(known.values))
+        seen = replace(known, values={**known.values, **read})
+        return replace(snapshot, settings={**snapshot.settings, known.pod: seen})
+
+    def _check_privileges(self, snapshot: Snapshot, frontends: Frontends) -> None:
         """Refuse hooks that need more of the FE than OPERATE, without which nothing at all could be seen of it."""
         demanding = [hook for hook in self.hooks.pre if set(hook.rights) - {"OPERATE"}]
         if not demanding or snapshot.leader is None:
             return
-        target = self._target
-        with target.frontends(handover) as frontends:
-            session = frontends.session(snapshot.leader)
-            for hook in demanding:
-                check_privileges(session, hook.rights, target.fe.user, f"hook {hook.name}")
+        session = frontends.session(snapshot.leader)
+        for hook in demanding:
+            check_privileges(session, hook.rights, self._target.fe.user, f"hook {hook.name}")
 
     def _carry_on(self, wish: Wish | str | None, snapshot: Snapshot, handover: Handover, preparing: Preparing) -> None:
         began = self.state

@@ -20,6 +20,7 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.database.sn
     Source,
 )
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Denied, Refused
+from ansible_collections.steady.rollout.plugins.module_utils._domain.redact import Redactor
 from ansible_collections.steady.rollout.plugins.module_utils._engine.database.undertaking import Undertaking
 from ansible_collections.steady.rollout.plugins.module_utils._kube import jobs, lease, secrets
 from ansible_collections.steady.rollout.plugins.module_utils._kube.lease import State as LeaseState
@@ -40,7 +41,7 @@ class Origin:
     source: Source = field(default_factory=Source)
     url: urls.DatabaseUrl | None = field(default=None, repr=False)
     ca_bundle: bytes | None = field(default=None, repr=False)
-    hide: urls.Redactor = field(default_factory=urls.Redactor, repr=False)
+    hide: Redactor = field(default_factory=Redactor, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Kept:
 
     managed: Managed | None = None
     ca_bundle: bool = False
-    hide: urls.Redactor = field(default_factory=urls.Redactor, repr=False)
+    hide: Redactor = field(default_factory=Redactor, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +126,10 @@ def _origin(work: Undertaking) -> Origin:
         url = urls.parse(text, f"{where} key {reference.key}").checking_client(checked)
     except Refused as refused:
         problem = f"{refused.reason}; {refused.remedy}."
-        return Origin(Source(version, reason="UrlInvalid", problem=problem), hide=urls.Redactor.of(text))
+        return Origin(Source(version, reason="UrlInvalid", problem=problem), hide=Redactor.of(text))
     target = url.target(work.namespace)
     source = Source(version, lease=target.lease, target=str(target))
-    return Origin(source, url, secrets.decoded(found, CA_KEY), urls.Redactor.of(text, url.text()))
+    return Origin(source, url, secrets.decoded(found, CA_KEY), Redactor.of(text, url.text()))
 
 
 def _kept(work: Undertaking) -> Kept:
@@ -140,7 +141,7 @@ def _kept(work: Undertaking) -> Kept:
     # Somebody who took the URL out has left a Secret that serves no Job: it is made anew.
     source = str(annotations.get(SOURCE_ANNOTATION) or "") if text else ""
     managed = Managed(source, float(annotations.get(EXPIRES_ANNOTATION) or 0))
-    return Kept(managed, secrets.decoded(found, CA_KEY) is not None, urls.Redactor.of(text))
+    return Kept(managed, secrets.decoded(found, CA_KEY) is not None, Redactor.of(text))
 
 
 def _directory(work: Undertaking) -> str:
