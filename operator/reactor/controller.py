@@ -29,6 +29,7 @@ from reactor.contract.watches import Watch
 from reactor.reconciler import Outcome, Reconciler
 from reactor.runs import ZygoteGone
 from reactor.screen import Screen
+from reactor.serve import Metrics
 
 # A kind that is not installed is looked for again after this; also how often the loop proves that it lives.
 LOOK_AGAIN = 5.0
@@ -86,6 +87,7 @@ class Controller:
         total: int,
         screen: Screen,
         stopping: Stopping,
+        metrics: Metrics,
     ) -> None:
         """`namespaces`: what is watched, empty for all; `total`: runs at once of all kinds together."""
         self._client = client
@@ -95,6 +97,7 @@ class Controller:
         self._namespaces = namespaces or ("",)
         self._schedule = Schedule({str(watch.kind): watch.max_concurrent for watch in watches}, total)
         self._screen = screen
+        self._metrics = metrics
         # A signal handler puts into it too, possibly while this thread is inside `get`: SimpleQueue stands that.
         self._messages: queue.SimpleQueue[Change | Ended | Found | None] = queue.SimpleQueue()
         self._threads = ThreadPoolExecutor(total, thread_name_prefix="pass")
@@ -127,19 +130,17 @@ class Controller:
         self._stops += 1
         self._messages.put(None)
 
-    @property
-    def idle(self) -> bool:
-        """Whether no pass is under way."""
-        return not self._schedule.running
-
     def silence(self) -> str:
         """What has been silent for too long, or nothing: the loop, or a feed that gives no sign of life."""
         if time.monotonic() - self._beat > LONGEST_SILENCE:
             return "the reactor's loop"
-        for name, kept in self._kinds.items():
-            if any(feed.silent_seconds > LONGEST_SILENCE for feed in list(kept.feeds)):
-                return f"the watch of {name}"
-        return ""
+        silent = [name for name, seconds in self.silences().items() if seconds > LONGEST_SILENCE]
+        return f"the watch of {silent[0]}" if silent else ""
+
+    def silences(self) -> dict[str, float]:
+        """For each kind that is watched, seconds since the most silent of its feeds gave a sign of life."""
+        feeds = {name: list(kept.feeds) for name, kept in self._kinds.items()}
+        return {name: max(feed.silent_seconds for feed in each) for name, each in feeds.items() if each}
 
     def not_synced(self) -> str:
         """The kinds whose objects are not known, parted by commas; nothing when all are."""
@@ -295,6 +296,9 @@ class Controller:
         kept = self._kinds[ended.key.kind]
         kept.resumed.discard(ended.key)
         after = self._schedule.done(ended.key, time.monotonic(), failed=ended.outcome.failed, after=ended.outcome.after)
+        if ended.outcome.ended is not None:
+            cpu = ended.outcome.ended.cpu_seconds
+            self._metrics.passed(ended.key.kind, ended.seconds, failed=ended.outcome.failed, cpu_seconds=cpu)
         if ended.outcome.word in ("gone", "released"):
             self._files.forget(ended.key, kept.watch.kind.group, kept.watch.kind.version)
         self._screen.tell(ended.key, ended.outcome, ended.seconds, after)
