@@ -50,11 +50,11 @@ def steps(home: Path) -> list[Step]:
         Step("ansible-lint", ("ansible-lint", "--offline", "--profile", "production", "-q", "--nocolor"), away),
         Step(
             "mypy",
-            ("mypy", "-p", PLUGINS, "-p", "steadylab", *TOOLS),
+            ("mypy", "-p", PLUGINS, "-p", "reactor", "-p", "steadylab", *TOOLS),
         ),
         Step("antsibull-docs", ("antsibull-docs", "lint-collection-docs", *documented, "."), away),
         Step("antsibull-changelog", ("antsibull-changelog", "lint"), away),
-        Step("import-linter", ("lint-imports", "--no-logo")),
+        Step("import-linter", ("lint-imports", "--no-logo"), {"PYTHONPATH": "operator"}),
         Step("yamllint", ("yamllint", "--strict", ".")),
         Step("ruff check", ("ruff", "check", ".")),
         Step("ruff format", ("ruff", "format", "--check", ".")),

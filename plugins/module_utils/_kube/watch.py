@@ -29,6 +29,7 @@ _SERVER_SECONDS = 290
 _IDLE_SECONDS = 100.0
 _LONGEST_PAUSE = 5.0
 _INITIAL_END = "k8s.io/initial-events-end"
+_METADATA = "application/json;as=PartialObjectMetadata{};g=meta.k8s.io;v=v1"
 
 
 class Change(NamedTuple):
@@ -56,17 +57,23 @@ class Feed:
         field_selector: str = "",
         key: str = "",
         changes: queue.Queue[Change] | None = None,
+        metadata_only: bool = False,
         patience: float = 20.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`key` names the feed in its changes; `changes` may be one queue shared by several feeds."""
+        """`key` names the feed in its changes; `changes` may be one queue shared by several feeds.
+
+        With `metadata_only` the server leaves everything but apiVersion, kind and metadata out of the objects.
+        """
         self.key = key or path
         self._client = client
         self._path = path
         self._selectors = {"labelSelector": label_selector or None, "fieldSelector": field_selector or None}
         self._changes: queue.Queue[Change] = queue.Queue() if changes is None else changes
+        self._metadata_only = metadata_only
         self._patience = patience
         self._clock = clock
+        self._heard = clock()
         self._stopped = threading.Event()
         self._lock = threading.Lock()
         self._stream: Stream | None = None
@@ -80,6 +87,11 @@ class Feed:
         """Begin; returns itself."""
         self._thread.start()
         return self
+
+    @property
+    def silent_seconds(self) -> float:
+        """How long there has been no sign of life: no event, no bookmark, no failure. A sound feed has one a minute."""
+        return self._clock() - self._heard
 
     def next(self, timeout: float) -> Change | None:
         """The next change, or None when there was none for `timeout` seconds."""
@@ -122,7 +134,9 @@ class Feed:
             self._list()
         initial = not self._version
         try:
-            stream = self._client.stream(self._path, query=self._query(initial), idle_seconds=_IDLE_SECONDS)
+            stream = self._client.stream(
+                self._path, query=self._query(initial), idle_seconds=_IDLE_SECONDS, accept=self._accept("")
+            )
         except Refused:
             if not initial:
                 raise
@@ -150,11 +164,15 @@ class Feed:
             return {**query, "sendInitialEvents": True, "resourceVersionMatch": "NotOlderThan"}
         return {**query, "resourceVersion": self._version}
 
+    def _accept(self, suffix: str) -> str | None:
+        return _METADATA.format(suffix) if self._metadata_only else None
+
     def _list(self) -> None:
         listing = self._client.list_(
             self._path,
             label_selector=str(self._selectors["labelSelector"] or ""),
             field_selector=str(self._selectors["fieldSelector"] or ""),
+            accept=self._accept("List"),
         )
         self._version = listing.resource_version
         self._put("SYNC", listing.items)
@@ -192,11 +210,12 @@ class Feed:
         self._changes.put(Change(kind, value, self.key))
 
     def _well(self) -> None:
+        self._heard = self._clock()
         self._down_since = None
         self._reported = False
 
     def _note(self, error: RolloutError) -> None:
-        now = self._clock()
+        now = self._heard = self._clock()
         self._down_since = now if self._down_since is None else self._down_since
         lasting = isinstance(error, (Denied, NotFound, Refused)) or now - self._down_since >= self._patience
         if lasting and not self._reported:
