@@ -22,6 +22,23 @@ options:
     description: Address of the Prometheus server that metrics of the type C(Prometheus) are asked of.
     type: str
     default: ""
+  aws:
+    description:
+      - How tokens for databases of AWS are made, where C(database.aws) is given. See C(docs/db-upgrade-aws.md).
+      - Credentials are what botocore finds in the environment of the process that runs the task.
+    type: dict
+    suboptions:
+      python:
+        description: Path of a Python with botocore, on the host that runs the task; by default the one that runs it.
+        type: str
+        default: ""
+      ca_bundle:
+        description:
+          - Path of a file with the certificates that databases are verified against, on the host that runs the task.
+          - V(system) for those that the image of Atlas trusts by itself, as an RDS Proxy needs it.
+          - There is no default, because a token would be given to whoever answers.
+        type: str
+        default: ""
   tools:
     description: The images of the Jobs' containers, and how they run.
     type: dict

@@ -10,9 +10,12 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from types import ModuleType
 from typing import Any
 
+from ansible_collections.steady.rollout.plugins.module_utils._aws import mint
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database import verdict as verdicts
+from ansible_collections.steady.rollout.plugins.module_utils._domain.database.aws import Means
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database.conditions import State
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database.job import Owner, Tools
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database.record import Record
@@ -33,6 +36,7 @@ from ansible_collections.steady.rollout.plugins.module_utils._pod import unpack
 
 DNS_LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 _TOOLS = Tools()
+_MEANS = Means()
 
 
 def run(call: Call) -> Result:
@@ -108,15 +112,18 @@ def _settings(params: Mapping[str, Any]) -> Settings:
     if not re.fullmatch(DNS_LABEL, params["lease_namespace"]):
         remedy = f"such as {LEASE_NAMESPACE}, the same everywhere"
         raise Refused("lease_namespace", params["lease_namespace"], "not the name of a namespace", remedy=remedy)
-    return Settings(tools, program(), params["lease_namespace"], params["prometheus"])
+    means = Means(**{name: value for name, value in (params["aws"] or {}).items() if value is not None})
+    texts = program(unpack), program(mint)
+    return Settings(tools, texts[0], params["lease_namespace"], params["prometheus"], means, texts[1])
 
 
-def program() -> str:
-    """The text of the program that a Job's pod runs, also where this runs from a zip file as Ansible's modules do."""
-    loader = unpack.__spec__.loader if unpack.__spec__ else None
-    text = loader.get_source(unpack.__name__) if loader is not None and hasattr(loader, "get_source") else None
+def program(module: ModuleType) -> str:
+    """The text of a module that runs elsewhere, also where this runs from a zip file as Ansible's modules do."""
+    loader = module.__spec__.loader if module.__spec__ else None
+    text = loader.get_source(module.__name__) if loader is not None and hasattr(loader, "get_source") else None
     if text is None:
-        raise RolloutError("the program unpack cannot be read", remedy="install the collection from its archive again")
+        reason = f"the program {module.__name__} cannot be read"
+        raise RolloutError(reason, remedy="install the collection from its archive again")
     # Ansible's own loader of collections gives the bytes of the file.
     return text.decode() if isinstance(text, bytes) else str(text)
 
@@ -193,6 +200,13 @@ VERB = Verb(
         "patience_seconds": {"type": "int", "default": 300},
         "lease_namespace": {"type": "str", "default": LEASE_NAMESPACE},
         "prometheus": {"type": "str", "default": ""},
+        "aws": {
+            "type": "dict",
+            "options": {
+                "python": {"type": "str", "default": _MEANS.python},
+                "ca_bundle": {"type": "str", "default": _MEANS.ca_bundle},
+            },
+        },
         "tools": {
             "type": "dict",
             "options": {

@@ -306,6 +306,8 @@ _PASSWORD_IN_URL = re.compile(r"(?P<head>\b[A-Za-z][A-Za-z0-9+.-]*://[^\s:/@?#]*
 _PASSWORD_IN_WORDS = re.compile(
     r"(?P<head>\b(?:\w*password|passwd|pwd|\w*token)[\"']?\s*[=:]\s*)(?P<value>\"[^\"]*\"|'[^']*'|[^\s&\"',;)]+)", re.I
 )
+# What opens anything in a URL that AWS' signature makes, also percent-encoded as a whole, once or twice.
+_SIGNED_IN_URL = re.compile(r"(?P<head>X-Amz-(?:Signature|Security-Token)(?:=|%3D|%253D))(?:(?!%26)[^\s&\"'@])+", re.I)
 # A shorter secret also stands in innocent words; it is hidden where it is a word of its own.
 _TELLING_LENGTH = 4
 
@@ -339,6 +341,7 @@ class Redactor:
             else:
                 text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", HIDDEN, text)
         text = _PASSWORD_IN_URL.sub(rf"\g<head>:{HIDDEN}@", text)
+        text = _SIGNED_IN_URL.sub(rf"\g<head>{HIDDEN}", text)
         return _PASSWORD_IN_WORDS.sub(rf"\g<head>{HIDDEN}", text)
 
 

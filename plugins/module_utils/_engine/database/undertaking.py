@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.steady.rollout.plugins.module_utils._domain.database.aws import Means
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database.job import (
     LABEL,
     PREFIX,
@@ -36,12 +37,14 @@ def resource_path(namespace: str, name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What an installation decides. `program` is the text of the program that unpacks images."""
+    """What an installation decides. `program` is the text of what unpacks images, `signer` of what makes tokens."""
 
     tools: Tools
     program: str = field(repr=False)
     lease_namespace: str = LEASE_NAMESPACE
     prometheus: str = ""
+    aws: Means = field(default_factory=Means)
+    signer: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
