@@ -10,8 +10,10 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from types import ModuleType
 from typing import Any
 
+from ansible_collections.steady.rollout.plugins.module_utils._aws import mint
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database import verdict as verdicts
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database.conditions import State
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database.job import Owner
@@ -86,7 +88,8 @@ def _nothing_asked(call: Call, rules: DatabaseRules, figures: Figures) -> Undert
         remedy = "name one, in the playbooks in the document's metadata.namespace"
         raise Refused("namespace", namespace, "not the name of a namespace", remedy=remedy)
     client, owner = KubeClient.from_options(call.params), Owner(name, namespace)
-    return Undertaking(client, call.clock, owner, _NO_SPEC, rules, program(), figures, say=call.say)
+    texts = program(unpack), program(mint)
+    return Undertaking(client, call.clock, owner, _NO_SPEC, rules, *texts, figures, say=call.say)
 
 
 def _owned(work: Undertaking, resource: dict[str, Any]) -> Undertaking:
@@ -135,12 +138,13 @@ def _spec(params: Mapping[str, Any], document: Mapping[str, Any]) -> DatabaseSpe
     return replace(spec, plan_only=True) if params["plan"] else spec
 
 
-def program() -> str:
-    """The text of the program that a Job's pod runs, also where this runs from a zip file as Ansible's modules do."""
-    loader = unpack.__spec__.loader if unpack.__spec__ else None
-    text = loader.get_source(unpack.__name__) if loader is not None and hasattr(loader, "get_source") else None
+def program(module: ModuleType) -> str:
+    """The text of a module that runs elsewhere, also where this runs from a zip file as Ansible's modules do."""
+    loader = module.__spec__.loader if module.__spec__ else None
+    text = loader.get_source(module.__name__) if loader is not None and hasattr(loader, "get_source") else None
     if text is None:
-        raise RolloutError("the program unpack cannot be read", remedy="install the collection from its archive again")
+        reason = f"the program {module.__name__} cannot be read"
+        raise RolloutError(reason, remedy="install the collection from its archive again")
     # Ansible's own loader of collections gives the bytes of the file.
     return text.decode() if isinstance(text, bytes) else str(text)
 
