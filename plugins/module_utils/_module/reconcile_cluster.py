@@ -62,6 +62,8 @@ from ansible_collections.steady.rollout.plugins.module_utils._module.runners imp
 from ansible_collections.steady.rollout.plugins.module_utils._module.step import keys_of
 from ansible_collections.steady.rollout.plugins.module_utils._module.target import Target
 
+# Who a run is that passes over a StarRocksUpgrade carry out: this, and its uid.
+UPGRADES = "starrocksupgrade/"
 # No decision needs more acts in a row: end, put back, begin anew, run, hold.
 _MOST_ACTS = 8
 # How soon to look again for what the object itself would not tell.
@@ -90,6 +92,7 @@ class ClusterPass:
     shown: bool = False
     mends: bool = False
     warnings: list[str] = field(default_factory=list)
+    _is_orphaned: bool | None = None
 
     def run(self) -> Result:
         """Go as far as it goes, mirror the state on the object, and say when to look again."""
@@ -184,8 +187,40 @@ class ClusterPass:
             images={c: workload.image for c, workload in snapshot.workloads.items()},
             rolling=any(pod.image != snapshot.workloads[pod.component].image for pod in snapshot.pods),
             unsettled=str(refusal) if refusal is not None else "",
-            busy=_busy(record),
+            busy=self._busy,
         )
+
+    @property
+    def _busy(self) -> str:
+        """Another run that has begun on the cluster and has not ended; nobody waits for what nobody will end."""
+        text = _busy(self.record)
+        if not text or self.record is None or not self._orphaned:
+            return text
+        if self.record.phase not in ("running", "rolling-back"):
+            return ""
+        return f"{text}, and whose StarRocksUpgrade is gone: run the playbook steady.rollout.starrocks_restore"
+
+    @property
+    def _orphaned(self) -> bool:
+        """Whether somebody removed, without its end, the StarRocksUpgrade whose preparation our annotation tells."""
+        if self._is_orphaned is None:
+            name = status.mirrored_by(self._annotations.get(status.MIRROR)).removeprefix("StarRocksUpgrade/")
+            self._is_orphaned = bool(name) and self._upgrade_is_gone(name)
+        return self._is_orphaned
+
+    def _upgrade_is_gone(self, name: str) -> bool:
+        try:
+            upgrade = objects.read_upgrade(self.client, str(self.resource["metadata"]["namespace"]), name)
+        except RolloutError:
+            # Who does not see it does not know that it is gone.
+            return False
+        run = self.record.run if self.record is not None else ""
+        another = run.startswith(UPGRADES) and upgrade is not None and run != f"{UPGRADES}{upgrade['metadata']['uid']}"
+        return upgrade is None or another
+
+    @property
+    def _annotations(self) -> Mapping[str, str]:
+        return self.resource["metadata"].get("annotations") or {}
 
     # -- what is done ----------------------------------------------------------------------------------------------
 
@@ -311,8 +346,8 @@ class ClusterPass:
         ledger.take_lease(f"starrockscluster/{self._uid}", call.say, wait=False)
         try:
             self.record = ledger.present
-            if _busy(self.record):
-                raise Waiting(f"waits for {_busy(self.record)}", again_in=preparation.WAIT_SECONDS)
+            if self._busy:
+                raise Waiting(f"waits for {self._busy}", again_in=preparation.WAIT_SECONDS)
             made = self._plan(snapshot)
             with target.frontends(ledger.handover) as frontends:
                 world = World(self.client, frontends, ledger.handover, keys_of(target, made, ledger.present))
@@ -348,9 +383,9 @@ class ClusterPass:
         """Our annotation, and our field in the status where the definition has it; only what does not stand there."""
         if self.call.check_mode or self.resource["metadata"].get("deletionTimestamp"):
             return
-        present = (self.resource["metadata"].get("annotations") or {}).get(status.MIRROR)
+        present = self._annotations.get(status.MIRROR)
         text = status.mirror(self.state)
-        if status.mirrored_by(present) and (text is None or _busy(self.record)):
+        if status.mirrored_by(present) and (text is None or self._busy) and not self._orphaned:
             # A StarRocksUpgrade tells of its own preparation there, and is not to be contradicted while it runs.
             return
         told = objects.write_mirror(self.client, self.resource, text)
@@ -403,7 +438,7 @@ def _busy(record: Record | None) -> str:
     if record is None or record.spec_hash == PREPARATION or record.finished:
         return ""
     # Only a StarRocksUpgrade comes back by itself for what it still owes in its end.
-    if record.phase not in ("running", "rolling-back") and not record.run.startswith("starrocksupgrade/"):
+    if record.phase not in ("running", "rolling-back") and not record.run.startswith(UPGRADES):
         return ""
     goal = ", ".join(f"{component} {image}" for component, image in sorted(record.target.items()))
     return f"the run {record.run} to {goal}, which has begun and not ended"

@@ -32,6 +32,7 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.s
 from ansible_collections.steady.rollout.plugins.module_utils._engine import letting_go, objects
 from ansible_collections.steady.rollout.plugins.module_utils._engine.ledger import LABELS, target_name
 from ansible_collections.steady.rollout.plugins.module_utils._engine.patience import AGAIN_SECONDS, Waiting
+from ansible_collections.steady.rollout.plugins.module_utils._kube import lease
 from ansible_collections.steady.rollout.plugins.module_utils._kube.client import KubeClient
 from ansible_collections.steady.rollout.plugins.module_utils._kube.read import cluster_path
 from ansible_collections.steady.rollout.plugins.module_utils._kube.record import RecordStore
@@ -134,11 +135,19 @@ class UpgradePass:
         """
         record = self._own(self._written())
         if record is None or record.finished:
+            self._let_go()
             return ""
         last = self._carry_out("restore", {})
         if last.get("stopped") or (self._record is not None and not self._record.finished):
             return str(last.get("waits_for") or last.get("reason") or "settings that are still to be put back")
         return ""
+
+    def _let_go(self) -> None:
+        """Give up a lease that a pass which was killed still holds."""
+        name = target_name(self._cluster)
+        state = lease.read(self.client, self._namespace, name)
+        if state is not None and state.holder == self.holder:
+            lease.release(self.client, lease.Held(self._namespace, name, self.holder, state.resource_version))
 
     def _cluster_stands(self) -> bool:
         """Whether the StarRocksCluster is there, or may be: something else was not found then."""
@@ -425,11 +434,11 @@ def going(record: Record) -> str:
 
 
 def _for_plan(seen: Result, spec: dict[str, Any], direction: str, holder: str) -> dict[str, Any]:
-    lease = seen["lease"] if seen["lease"]["holder"] != holder else None
+    others = seen["lease"] if seen["lease"]["holder"] != holder else None
     return {
         "snapshot": seen["snapshot"],
         "record": seen["record"],
-        "lease": lease,
+        "lease": others,
         "spec": spec,
         "hooks": seen["hooks"],
         "direction": direction,

@@ -88,6 +88,7 @@ def _carry_out(call: Call, target: Target, plan: Plan, step: Step, handover: Han
             plan,
             call.say,
             connection=shareable(call.params),
+            hook_rules=target.installation.hooks,
             runners=runners_of(target, handover, frontends),
             patience=call.params["patience"],
         )
