@@ -80,9 +80,9 @@ def run(step: Step) -> Result:
     return Result(step, done.returncode == 0, time.monotonic() - started, done.stdout)
 
 
-def run_all(only: list[str]) -> list[Result]:
-    """Run the steps (those named, or all) on two cores and report each as it ends."""
-    with tempfile.TemporaryDirectory(prefix="steady-lint-") as home, ThreadPoolExecutor(CORES) as pool:
+def run_all(only: list[str], cores: int = CORES) -> list[Result]:
+    """Run the steps (those named, or all) and report each as it ends."""
+    with tempfile.TemporaryDirectory(prefix="steady-lint-") as home, ThreadPoolExecutor(cores) as pool:
         chosen = [step for step in steps(Path(home)) if not only or step.name in only]
         results = []
         for future in as_completed([pool.submit(run, step) for step in chosen]):
