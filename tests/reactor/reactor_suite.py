@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -163,8 +164,12 @@ class Team:
         return found
 
     def note(self, name: str = "one") -> Path:
-        """The file in which runs over an object leave their notes."""
-        return self.notes_folder / f"{self.namespace}.{name}"
+        """The file in which runs over an object leave their notes; a name may be too long for one of its own."""
+        return self.notes_folder / hashlib.sha1(f"{self.namespace}/{name}".encode()).hexdigest()
+
+    def go(self, name: str = "one", step: str = "") -> None:
+        """Let the slow run over an object go on, or one step of it."""
+        self.note(name).with_suffix(f".go-{step}" if step else ".go").touch()
 
     def lines(self, name: str = "one") -> list[str]:
         """The notes so far."""

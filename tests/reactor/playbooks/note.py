@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Append the note in $NOTE, with what the kubeconfig says and the time, to the notes of its object."""
 
+import hashlib
 import json
 import os
 import sys
@@ -17,6 +18,7 @@ contexts = {entry["name"]: entry["context"] for entry in kubeconfig["contexts"]}
 note["context"] = contexts[kubeconfig["current-context"]]
 note["time"] = time.time()
 meta = note["meta"]
-path = os.path.join(sys.argv[1], "{}.{}".format(meta["namespace"], meta["name"]))
+name = hashlib.sha1("{}/{}".format(meta["namespace"], meta["name"]).encode()).hexdigest()
+path = os.path.join(sys.argv[1], name)
 with open(path, "a", encoding="utf-8") as handle:
     handle.write(json.dumps(note) + "\n")
