@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Conflict, NotFound
-from ansible_collections.steady.rollout.plugins.module_utils._kube.client import KubeClient
+from ansible_collections.steady.rollout.plugins.module_utils._kube.client import METADATA, KubeClient
+from ansible_collections.steady.rollout.plugins.module_utils._kube.decode import TooDeep
 from ansible_collections.steady.rollout.plugins.module_utils._kube.paths import path_to
 from ansible_collections.steady.rollout.plugins.module_utils._kube.status import write_status
 from reactor.contract.schedule import Key
 from reactor.contract.watches import Kind
 
 _ATTEMPTS = 4
+_MERGE_PATCH = "application/merge-patch+json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +51,14 @@ def discover(client: KubeClient, kind: Kind) -> Resource | None:
     return None
 
 
-def find(client: KubeClient, path: str) -> dict[str, Any] | None:
-    """The object at the path, None when it is gone."""
+def look(client: KubeClient, path: str) -> tuple[dict[str, Any] | None, str]:
+    """The object at the path, None when it is gone; its metadata alone, and why, where it cannot be read as a whole."""
     try:
-        return client.get(path)
+        return client.get(path), ""
     except NotFound:
-        return None
+        return None, ""
+    except TooDeep:
+        return client.get(path, accept=METADATA), "it is nested too deeply to be read"
 
 
 def set_finalizer(client: KubeClient, path: str, resource: Mapping[str, Any], name: str, *, present: bool) -> None:
@@ -70,12 +74,14 @@ def set_finalizer(client: KubeClient, path: str, resource: Mapping[str, Any], na
         wanted = [*names, name] if present else [each for each in names if each != name]
         try:
             version = found["metadata"]["resourceVersion"]
-            client.merge_patch(path, {"metadata": {"resourceVersion": version, "finalizers": wanted}})
+            patch = {"metadata": {"resourceVersion": version, "finalizers": wanted}}
+            # The answer need not be more than can always be read.
+            client.request("PATCH", path, body=patch, content_type=_MERGE_PATCH, accept=METADATA)
             return
         except Conflict:
             if attempt == _ATTEMPTS:
                 raise
-            found = client.get(path)
+            found = client.get(path, accept=METADATA)
             if found["metadata"]["uid"] != resource["metadata"]["uid"]:
                 raise
 

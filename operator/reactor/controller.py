@@ -289,8 +289,6 @@ class Controller:
             return Outcome("failed", str(error), failed=True)
         except RolloutError as error:
             return Outcome("failed", error.reason, failed=True)
-        except RecursionError:
-            return Outcome("refused", "it is nested too deeply")
 
     def _settle(self, ended: Ended) -> None:
         kept = self._kinds[ended.key.kind]

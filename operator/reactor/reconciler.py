@@ -11,11 +11,12 @@ import os
 import shlex
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import NotFound
 from ansible_collections.steady.rollout.plugins.module_utils._kube.client import KubeClient
 from reactor import artifacts, cluster
 from reactor.contract import conditions, lifecycle, variables
@@ -60,6 +61,13 @@ class Pass:
     path: str
     found: Object
     decision: lifecycle.Decision
+    unreadable: str
+    """Why only its metadata could be read."""
+
+    @property
+    def refused(self) -> str:
+        """Why nothing that its author wrote may be given to a run."""
+        return self.unreadable or variables.refusal(self.found, self.watch)
 
 
 class Reconciler:
@@ -88,11 +96,11 @@ class Reconciler:
     def reconcile(self, watch: Watch, resource: cluster.Resource, key: Key, *, resuming: bool) -> Outcome:
         """One pass. Raises RolloutError when the API server cannot be used, ZygoteGone when nothing can be run."""
         path = resource.path(key)
-        found = cluster.find(self._client, path)
+        found, unreadable = cluster.look(self._client, path)
         if found is None:
             return Outcome("gone")
         decision = lifecycle.decide(found, watch, self._policy.period)
-        now = Pass(watch, key, path, found, decision)
+        now = Pass(watch, key, path, found, decision, unreadable)
         if decision.error:
             self._write(now, functools.partial(conditions.broken, message=decision.error))
             return Outcome("failed", decision.error, failed=True)
@@ -115,11 +123,10 @@ class Reconciler:
 
     def _prepared(self, now: Pass) -> Outcome:
         """Put finalizer and status on the object, and run."""
-        refused = variables.refusal(now.found, now.watch)
-        if refused and not now.decision.finalizing:
-            self._write(now, functools.partial(conditions.broken, message=refused))
+        if now.refused and not now.decision.finalizing:
+            self._write(now, functools.partial(conditions.broken, message=now.refused))
             # Only its author can change that, and the change starts the next pass.
-            return Outcome("refused", refused)
+            return Outcome("refused", now.refused)
         if now.decision.add_finalizer:
             cluster.set_finalizer(self._client, now.path, now.found, now.decision.add_finalizer, present=True)
             now = self._again(now)
@@ -127,11 +134,14 @@ class Reconciler:
             self._write(now, conditions.running)
             now = self._again(now)
         # What is refused must still be deletable: its finalizer runs, without a word of what its author wrote.
-        return self._run(now, _bare(now.found) if refused else now.found)
+        return self._run(now, _bare(now.found) if now.refused else now.found)
 
     def _again(self, now: Pass) -> Pass:
-        """The same pass over the object as it is by now."""
-        return Pass(now.watch, now.key, now.path, self._client.get(now.path), now.decision)
+        """The same pass over the object as it is by now; NotFound when it is gone."""
+        found, unreadable = cluster.look(self._client, now.path)
+        if found is None:
+            raise NotFound(f"{now.key} is gone.")
+        return replace(now, found=found, unreadable=unreadable)
 
     def _run(self, now: Pass, shown: Object) -> Outcome:
         """Run the playbook over the object, of which it is shown as much as is safe."""
@@ -162,10 +172,10 @@ class Reconciler:
         """Write how the run went, and say what follows."""
         if verdict.stats is None and ended.stopped == STOPPED:
             return Outcome("handed over", "stopped before its next step; whoever runs next goes on", ended=ended)
-        found = cluster.find(self._client, now.path)
+        found, unreadable = cluster.look(self._client, now.path)
         if found is None or found["metadata"]["uid"] != now.found["metadata"]["uid"]:
             return Outcome("gone", ended=ended)
-        now = Pass(now.watch, now.key, now.path, found, now.decision)
+        now = replace(now, found=found, unreadable=unreadable)
         broken = _broken(verdict, ended, said)
         if broken:
             self._write(now, functools.partial(conditions.broken, message=broken))
@@ -197,8 +207,8 @@ class Reconciler:
         return Outcome("done", verdict.last, after=after, ended=ended)
 
     def _write(self, now: Pass, status: Callable[..., dict[str, Any]]) -> None:
-        """Write the status, where the watch lets us."""
-        if now.watch.manage_status:
+        """Write the status, where the watch lets us and the object can be read."""
+        if now.watch.manage_status and not now.unreadable:
             moment = _now()
             cluster.write(self._client, now.path, now.found, lambda present: status(present, now=moment))
 
@@ -231,7 +241,8 @@ def _playbook(watch: Watch, folder: Path, *, finalizing: bool) -> str:
 
 def _bare(found: Object) -> Object:
     """The object without what its author may write at will."""
-    return {name: found[name] for name in ("apiVersion", "kind", "metadata") if name in found}
+    metadata = {name: value for name, value in found["metadata"].items() if name != "managedFields"}
+    return {"apiVersion": found.get("apiVersion"), "kind": found.get("kind"), "metadata": metadata}
 
 
 def _now() -> datetime:

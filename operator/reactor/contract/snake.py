@@ -20,7 +20,7 @@ def to_snake(name: str) -> str:
     """The name in snake case, as ansible-operator makes it; an empty one stays empty."""
     text = _NUMBERS.sub(r"\1 \2 \3", name).strip(" ")
     prefix = "_" if "A" <= text[:1] <= "Z" else ""
-    bits = _split(_apart(text))
+    bits = _split(_apart(text)) if text else [""]
     return "_".join(bits) if bits[0] in _LOWER_WORDS else prefix + "_".join(bits)
 
 

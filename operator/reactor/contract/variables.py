@@ -13,10 +13,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from reactor.contract.snake import with_snake_keys
+from reactor.contract.snake import to_snake, with_snake_keys
 from reactor.contract.watches import Watch
 
 Object = Mapping[str, Any]
+# Deeper than any real object, and less deep than what Ansible and Python stand.
+DEEPEST = 100
 _META = "ansible_operator_meta"
 
 
@@ -39,11 +41,12 @@ def extra_variables(resource: Object, watch: Watch, *, finalizing: bool) -> dict
 
 def refusal(resource: Object, watch: Watch) -> str:
     """Why the object must not be run, or nothing. The names that it finds are the author's, so they are shortened."""
-    spec = spec_of(resource)
-    own = with_snake_keys(spec) if watch.snake_case_parameters else spec
-    shadowing = sorted(key for key in own if key.startswith("ansible_"))
+    named = to_snake if watch.snake_case_parameters else str
+    shadowing = sorted(key for key in map(named, spec_of(resource)) if key.startswith("ansible_"))
     if shadowing:
         return f"spec has keys that would become variables of Ansible itself: {_listed(shadowing)}"
+    if depth_of(resource) > DEEPEST:
+        return f"it is nested more than {DEEPEST} levels deep"
     pretending = sorted({key for key in _keys(resource) if key.startswith("__ansible_")})
     if pretending:
         return f"it has keys with which Ansible encodes values: {_listed(pretending)}"
@@ -54,6 +57,15 @@ def spec_of(resource: Object) -> dict[str, Any]:
     """The spec; an empty one for objects such as Secrets, which have none."""
     spec = resource.get("spec")
     return spec if isinstance(spec, dict) else {}
+
+
+def depth_of(value: Any) -> int:
+    """How many mappings and lists stand inside each other at most."""
+    depth, level = 0, [value]
+    while level := [each for each in level if isinstance(each, (Mapping, list))]:
+        depth += 1
+        level = [inner for each in level for inner in (each.values() if isinstance(each, Mapping) else each)]
+    return depth
 
 
 def _listed(names: list[str]) -> str:

@@ -21,6 +21,7 @@ from urllib.parse import unquote, urlencode, urlsplit
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import RolloutError, Unreachable
 from ansible_collections.steady.rollout.plugins.module_utils._kube.connection import Connection, connection_of
+from ansible_collections.steady.rollout.plugins.module_utils._kube.decode import parsed
 from ansible_collections.steady.rollout.plugins.module_utils._kube.failures import (
     Expired,
     answered,
@@ -29,7 +30,16 @@ from ansible_collections.steady.rollout.plugins.module_utils._kube.failures impo
 )
 from ansible_collections.steady.rollout.plugins.module_utils._kube.options import ARGUMENTS
 
-__all__ = ["ARGUMENTS", "FIELD_MANAGER", "BrokenStream", "KubeClient", "Listing", "Stream"]
+__all__ = [
+    "ARGUMENTS",
+    "FIELD_MANAGER",
+    "METADATA",
+    "METADATA_LIST",
+    "BrokenStream",
+    "KubeClient",
+    "Listing",
+    "Stream",
+]
 
 FIELD_MANAGER = "steady-rollout"
 CONNECT_SECONDS = 5.0
@@ -39,6 +49,9 @@ LONGEST_PAUSE = 10.0
 PAGE = 500
 _RETRIED = frozenset({500, 502, 503, 504})
 _JSON = "application/json"
+# What to accept when only metadata is wanted, of one object and of lists.
+METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 # A silent loss of the network is noticed after about 25 s, also while a watch waits for its next event.
 _KEEPALIVE = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)] + [
     (socket.IPPROTO_TCP, getattr(socket, name), value)
@@ -177,9 +190,11 @@ class KubeClient:
             self._pause(_delay(attempt, wait))
         raise failure
 
-    def get(self, path: str, *, query: Query | None = None, timeout: float | None = None) -> dict[str, Any]:
+    def get(
+        self, path: str, *, query: Query | None = None, accept: str | None = None, timeout: float | None = None
+    ) -> dict[str, Any]:
         """The object at the path."""
-        return self.request("GET", path, query=query, timeout=timeout)
+        return self.request("GET", path, query=query, accept=accept, timeout=timeout)
 
     def list_(
         self,
@@ -351,7 +366,7 @@ def _writing(dry_run: bool) -> dict[str, str | None]:
 
 def _decoded(data: bytes, method: str, path: str) -> dict[str, Any]:
     try:
-        answer = json.loads(data)
+        answer = parsed(data, f"the answer to {method} {path}")
     except ValueError:
         answer = None
     if not isinstance(answer, dict):

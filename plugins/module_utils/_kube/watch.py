@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import json
 import queue
 import random
 import threading
@@ -21,7 +20,14 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.errors impo
     RolloutError,
     Unreachable,
 )
-from ansible_collections.steady.rollout.plugins.module_utils._kube.client import BrokenStream, KubeClient, Stream
+from ansible_collections.steady.rollout.plugins.module_utils._kube.client import (
+    METADATA,
+    METADATA_LIST,
+    BrokenStream,
+    KubeClient,
+    Stream,
+)
+from ansible_collections.steady.rollout.plugins.module_utils._kube.decode import parsed
 from ansible_collections.steady.rollout.plugins.module_utils._kube.failures import Expired, of_status
 
 # The server ends a watch after this; a bookmark comes about once a minute, so silence beyond `_IDLE` is a dead peer.
@@ -29,7 +35,6 @@ _SERVER_SECONDS = 290
 _IDLE_SECONDS = 100.0
 _LONGEST_PAUSE = 5.0
 _INITIAL_END = "k8s.io/initial-events-end"
-_METADATA = "application/json;as=PartialObjectMetadata{};g=meta.k8s.io;v=v1"
 
 
 class Change(NamedTuple):
@@ -135,7 +140,10 @@ class Feed:
         initial = not self._version
         try:
             stream = self._client.stream(
-                self._path, query=self._query(initial), idle_seconds=_IDLE_SECONDS, accept=self._accept("")
+                self._path,
+                query=self._query(initial),
+                idle_seconds=_IDLE_SECONDS,
+                accept=METADATA if self._metadata_only else None,
             )
         except Refused:
             if not initial:
@@ -164,15 +172,12 @@ class Feed:
             return {**query, "sendInitialEvents": True, "resourceVersionMatch": "NotOlderThan"}
         return {**query, "resourceVersion": self._version}
 
-    def _accept(self, suffix: str) -> str | None:
-        return _METADATA.format(suffix) if self._metadata_only else None
-
     def _list(self) -> None:
         listing = self._client.list_(
             self._path,
             label_selector=str(self._selectors["labelSelector"] or ""),
             field_selector=str(self._selectors["fieldSelector"] or ""),
-            accept=self._accept("List"),
+            accept=METADATA_LIST if self._metadata_only else None,
         )
         self._version = listing.resource_version
         self._put("SYNC", listing.items)
@@ -227,7 +232,7 @@ class Feed:
 
 def _event(line: bytes) -> tuple[str, dict[str, Any]]:
     try:
-        event = json.loads(line)
+        event = parsed(line, "a watched object")
         return str(event["type"]), dict(event["object"])
     except (ValueError, KeyError, TypeError) as error:
         raise Unreachable("The API server sent a watch event that cannot be read.") from error
