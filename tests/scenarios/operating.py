@@ -169,10 +169,11 @@ class Operation:
         if own and own not in held:
             if going:
                 return None
-            resource = self._finalizers(path, [*held, own])
+            resource = self._finalizers(path, resource, [*held, own])
         ended = self.run(kind, resource, final=bool(own) and going).succeeded()
         if own and going and not ended.again_in:
-            self._finalizers(path, [name for name in held if name != own])
+            found = self._found(path) or resource
+            self._finalizers(path, found, [name for name in held if name != own])
         return ended
 
     def settle(self, kind: str, namespace: str, name: str) -> list[Ended]:
@@ -195,8 +196,8 @@ class Operation:
                 return None
             raise
 
-    def _finalizers(self, path: str, names: list[str]) -> Json:
-        return self.api.request("PATCH", path, {"metadata": {"finalizers": names}}, "application/merge-patch+json")
+    def _finalizers(self, path: str, resource: Json, names: list[str]) -> Json:
+        return self.api.request("PUT", path, {**resource, "metadata": {**resource["metadata"], "finalizers": names}})
 
     def _environment(self, folder: Path) -> dict[str, str]:
         own = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "K8S_AUTH_"))}

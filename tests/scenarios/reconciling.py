@@ -117,6 +117,11 @@ class Passes:
         found = next(entry for entry in self.status(name)["conditions"] if entry["type"] == kind)
         return found["status"], found["reason"]
 
+    def annotate_upgrade(self, name: str, **annotations: str) -> None:
+        """Annotations of a StarRocksUpgrade."""
+        patch = {"metadata": {"annotations": annotations}}
+        self.starrocks.api.request("PATCH", self._path(name), patch, "application/merge-patch+json")
+
     def delete(self, name: str) -> None:
         """Delete a StarRocksUpgrade."""
         self.starrocks.api.request("DELETE", self._path(name))

@@ -83,6 +83,107 @@ def test_deletion_in_the_middle_puts_everything_back_first(
     starrocks.assert_released()
 
 
+def abandoned(starrocks: StarRocks) -> str:
+    """What the Event says of what was left behind."""
+    events = starrocks.api.list("Event", starrocks.namespace)["items"]
+    return str(next(event["message"] for event in events if event["reason"] == "Abandoned"))
+
+
+def test_frontends_that_are_gone_hold_an_object_no_longer_than_the_deadline(
+    starrocks: StarRocks, passes: Passes, operation: Operation, product: Driver
+) -> None:
+    name = begun(operation, passes)
+    starrocks.faults({"kind": "refuse"})
+    passes.delete(name)
+    ended = operation.reconcile(UPGRADE, starrocks.namespace, name)
+    assert ended is not None
+    assert (ended.result["phase"], ended.again_in) == ("Releasing", "5.0s")
+    assert exists(passes, name)
+    assert passes.condition(name, "Blocked") == ("True", "Releasing")
+    configuration(operation.configuration, starrocks={**QUICK, "release_seconds": 1})
+    operation.settle(UPGRADE, starrocks.namespace, name)
+    assert not exists(passes, name)
+    assert "Nothing could be put back within 1 seconds" in abandoned(starrocks)
+    # What was left is in the record, and comes back with the frontends.
+    assert "tablet_sched_disable_balance" in abandoned(starrocks)
+    starrocks.faults()
+    product.restore(starrocks_restore_wait_seconds=60).succeeded()
+    starrocks.assert_settings()
+
+
+def test_a_person_can_let_an_object_go(starrocks: StarRocks, passes: Passes, operation: Operation) -> None:
+    name = begun(operation, passes)
+    starrocks.faults({"kind": "refuse"})
+    passes.annotate_upgrade(name, **{"rollout.steady.dev/abandon": "true"})
+    passes.delete(name)
+    mark = starrocks.mark()
+    operation.settle(UPGRADE, starrocks.namespace, name)
+    assert not exists(passes, name)
+    assert "The annotation rollout.steady.dev/abandon says so" in abandoned(starrocks)
+    assert starrocks.queries(mark) == []
+    starrocks.faults()
+
+
+def test_an_object_does_not_hold_its_namespace(starrocks: StarRocks, passes: Passes, operation: Operation) -> None:
+    name = begun(operation, passes)
+    starrocks.faults({"kind": "refuse"})
+    starrocks.lab.remove_namespace(starrocks.namespace, wait=False)
+    operation.settle(UPGRADE, starrocks.namespace, name)
+    starrocks.lab.remove_namespace(starrocks.namespace)
+    assert starrocks.api.find("Namespace", starrocks.namespace) is None
+    starrocks.faults()
+
+
+def test_the_operator_ends_what_a_killed_play_began(
+    starrocks: StarRocks, passes: Passes, operation: Operation, product: Driver
+) -> None:
+    run = product.start(product.document("3.3.2"), starrocks_upgrade_lease_seconds=5)
+    starrocks.wait_switched_off()
+    run.kill()
+    configuration(operation.configuration, starrocks={**QUICK, "patience": 2})
+    name = passes.upgrade("3.3.2")
+    operation.settle(UPGRADE, starrocks.namespace, name)
+    assert passes.status(name)["phase"] == "Succeeded"
+    starrocks.assert_settings()
+    starrocks.assert_released()
+
+
+def test_a_play_ends_what_a_killed_operator_began(
+    starrocks: StarRocks, passes: Passes, operation: Operation, product: Driver
+) -> None:
+    name = passes.upgrade("3.3.2")
+    run, _events = operation.start(UPGRADE, passes.resource(name))
+    starrocks.wait_switched_off()
+    run.kill()
+    product.run(product.document("3.3.2"), starrocks_upgrade_wait_seconds=60).succeeded()
+    starrocks.assert_settings()
+    starrocks.assert_released()
+    operation.settle(UPGRADE, starrocks.namespace, name)
+    assert passes.status(name)["phase"] == "Succeeded"
+    assert set(starrocks.tags.values()) == {"3.3.2"}
+
+
+def test_the_author_of_an_object_sets_no_variable_of_the_operator(
+    calm: StarRocks, asked: Driver, tmp_path: Path
+) -> None:
+    """A field that is named like a variable loses against the watch; one that is a template stays text."""
+    witness = tmp_path / "witness"
+    hostile = "{{ lookup('ansible.builtin.pipe', 'touch " + str(witness) + "') }}"
+    spec = {
+        "rollout_state": "absent",
+        "rollout_installation": {"hooks": {"allowScripts": True}},
+        "starrocks_access": {"host": "https://elsewhere.example.com"},
+        "ansible_operator_meta": {"name": hostile, "namespace": hostile},
+        "clusterRef": {"name": hostile},
+    }
+    metadata = {"name": "hostile", "namespace": calm.namespace}
+    folder = configuration(tmp_path / "configuration", starrocks=QUICK)
+    operation = Operation(tmp_path, calm.api, calm.lab.kubeconfig, folder)
+    ended = operation.run(UPGRADE, {"metadata": metadata, "spec": spec}).succeeded()
+    assert ended.result["message"] == f"StarRocksUpgrade {calm.namespace}/hostile does not exist"
+    assert not witness.exists()
+
+
 def test_annotations_of_a_cluster_which_stays_deletable(
     starrocks: StarRocks, passes: Passes, operation: Operation
 ) -> None:
