@@ -14,8 +14,8 @@ FOUND := $(firstword $(foreach name,$(PYTHON) python3 python3.13 python3.12 pyth
 START := $(or $(FOUND),$(error No Python found on PATH. Install Python 3.11, 3.12 or 3.13 with its venv module))
 VENV := .venv/bin
 
-.PHONY: help venv venv-lab venv-min demo test test-fast test-crash test-compat lint format fresh bench digests \
-	lab-build lab-up lab-down clean
+.PHONY: help venv venv-lab venv-min demo operator test test-fast test-crash test-compat lint format fresh bench \
+	digests lab-build lab-up lab-down clean
 
 help: ## Show this list
 	@$(START) -I tools/make_help.py $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ venv-min:
 
 demo: lab-build ## Upgrade a StarRocks cluster on a real control plane, then watch a bad upgrade be rolled back
 	@tests/lab/demo
+
+operator: venv ## Look after the cluster of the current kubeconfig, without Go or an image (ARGS=--help)
+	@PYTHONPATH=operator $(VENV)/python -m reactor --watches-file operator/watches.yaml $(ARGS)
 
 test: venv-lab ## Run every check and test; the last line counts them
 	@$(VENV)/python tools/run_tests.py all

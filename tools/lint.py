@@ -50,11 +50,11 @@ def steps(home: Path) -> list[Step]:
         Step("ansible-lint", ("ansible-lint", "--offline", "--profile", "production", "-q", "--nocolor"), away),
         Step(
             "mypy",
-            ("mypy", "-p", PLUGINS, "-p", "steadylab", *TOOLS),
+            ("mypy", "-p", PLUGINS, "-p", "reactor", "-p", "steadylab", *TOOLS),
         ),
         Step("antsibull-docs", ("antsibull-docs", "lint-collection-docs", *documented, "."), away),
         Step("antsibull-changelog", ("antsibull-changelog", "lint"), away),
-        Step("import-linter", ("lint-imports", "--no-logo")),
+        Step("import-linter", ("lint-imports", "--no-logo"), {"PYTHONPATH": "operator"}),
         Step("yamllint", ("yamllint", "--strict", ".")),
         Step("ruff check", ("ruff", "check", ".")),
         Step("ruff format", ("ruff", "format", "--check", ".")),
@@ -80,9 +80,9 @@ def run(step: Step) -> Result:
     return Result(step, done.returncode == 0, time.monotonic() - started, done.stdout)
 
 
-def run_all(only: list[str]) -> list[Result]:
-    """Run the steps (those named, or all) on two cores and report each as it ends."""
-    with tempfile.TemporaryDirectory(prefix="steady-lint-") as home, ThreadPoolExecutor(CORES) as pool:
+def run_all(only: list[str], cores: int = CORES) -> list[Result]:
+    """Run the steps (those named, or all) and report each as it ends."""
+    with tempfile.TemporaryDirectory(prefix="steady-lint-") as home, ThreadPoolExecutor(cores) as pool:
         chosen = [step for step in steps(Path(home)) if not only or step.name in only]
         results = []
         for future in as_completed([pool.submit(run, step) for step in chosen]):

@@ -12,6 +12,7 @@ with a reason.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import fnmatch
 import subprocess
 import sys
@@ -19,8 +20,10 @@ import tempfile
 import textwrap
 import time
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import lint
@@ -28,6 +31,7 @@ from checkout import ROOT, VENV, cache_home, environment
 
 FAST = ("unit", "tooling")
 SCENARIOS = "scenarios"
+DOMAIN_TESTS = "tests/unit/module_utils/_domain"
 MOLECULE = ROOT / "extensions" / "molecule"
 ALLOWED_SKIPS = ROOT / "tests" / "allowed-skips.txt"
 LONGEST_REASON = 800
@@ -48,6 +52,14 @@ class Tally:
         """Minutes and seconds since the start."""
         minutes, seconds = divmod(int(time.monotonic() - self.started), 60)
         return f"{minutes:02d}:{seconds:02d}"
+
+    def add(self, other: Tally) -> None:
+        """Add what another tally counted."""
+        self.passed += other.passed
+        self.failed += other.failed
+        self.allowed += other.allowed
+        self.skipped += other.skipped
+        self.failures += other.failures
 
     def say(self, text: str) -> None:
         """Print what happens now."""
@@ -131,7 +143,7 @@ def pytest(tally: Tally, name: str, paths: list[str], *options: str, python: Pat
 def lint_suite(tally: Tally) -> None:
     """Every step of `make lint` counts as a test."""
     tally.say("lint")
-    for result in lint.run_all([]):
+    for result in lint.run_all([], cores=1):
         tally.count(f"lint: {result.step.name}", result.passed)
 
 
@@ -141,13 +153,16 @@ def fast_suite(tally: Tally) -> None:
 
 
 def compat_suite(tally: Tally) -> None:
-    """Unit tests and some whole upgrades on the oldest ansible-core and Kubernetes client that are supported."""
+    """Unit tests and some whole upgrades on the oldest ansible-core and Kubernetes client that are supported.
+
+    Not the tests of `_domain`: it imports neither of them, which `make lint` checks (.importlinter).
+    """
     tally.say("oldest supported versions: .venv-min")
     if subprocess.run([sys.executable, "-I", "tools/bootstrap.py", "compat"], cwd=ROOT, check=False).returncode:
         return tally.count("compat: .venv-min could not be made", passed=False)
     python = ROOT / ".venv-min" / "bin" / "python"
     paths = with_tests([ROOT / "tests" / "unit"])
-    pytest(tally, "oldest supported versions", paths, "-q", "-n", "2", python=python)
+    pytest(tally, "oldest supported versions", paths, "-q", "-n", "2", f"--ignore={DOMAIN_TESTS}", python=python)
     if build_lab(tally):
         paths = with_tests([ROOT / "tests" / SCENARIOS])
         pytest(tally, "whole upgrades on them", paths, "-v", "-n", "2", "-m", "oldest", python=python)
@@ -165,28 +180,70 @@ def build_lab(tally: Tally) -> bool:
 
 
 def lab_suite(tally: Tally) -> None:
-    """What needs the lab: its own tests, the modules on the wire, whole upgrades, the molecule scenarios."""
-    if not build_lab(tally):
-        return
+    """What needs the lab: its own tests, the modules on the wire, whole upgrades."""
     # Waiting dominates: two labs side by side take little more than half the time of one.
     pytest(tally, "lab tests", lab_folders(), "-v", "-n", "2", "--dist", "loadfile")
     pytest(tally, "whole upgrades", with_tests([ROOT / "tests" / SCENARIOS]), "-v", "-n", "3")
-    molecule_suite(tally)
 
 
-def molecule_suite(tally: Tally) -> None:
-    """Every molecule scenario, one by one, so that each counts."""
+def complete_suite(tally: Tally) -> None:
+    """Everything; what computes runs beside what waits."""
+    fast_suite(tally)
+    if not build_lab(tally):
+        return lint_suite(tally)
+    with beside(tally, lint_suite, *molecule_suites()):
+        compat_suite(tally)
+        lab_suite(tally)
+    return None
+
+
+@contextlib.contextmanager
+def beside(tally: Tally, *suites: Callable[[Tally], None]) -> Iterator[None]:
+    """Run suites one after the other in a thread while the body runs, and count them in the end.
+
+    Where the body raises, as at Ctrl-C, the suite that runs is waited for, and no other begins.
+    """
+    own = Tally(started=tally.started)
+    with ThreadPoolExecutor(1) as pool:
+        running = [pool.submit(suite, own) for suite in suites]
+        try:
+            yield
+            if not all(future.done() for future in running):
+                tally.say("waiting for what runs beside")
+            for future in running:
+                future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+            tally.add(own)
+
+
+def molecule_suites() -> list[Callable[[Tally], None]]:
+    """A suite for each molecule scenario."""
     scenarios = sorted(path.parent.name for path in MOLECULE.glob("*/molecule.yml"))
     if not scenarios:
-        tally.count("molecule: there are no scenarios", passed=False)
-    for scenario in scenarios:
-        tally.say(f"molecule scenario: {scenario}")
-        with tempfile.TemporaryDirectory(prefix="steady-molecule-") as home:
-            # The home is set aside for what molecule installs; the lab's build must still be found.
-            variables = environment(ANSIBLE_HOME=home, XDG_CACHE_HOME=cache_home())
-            command = [str(VENV / "bin" / "molecule"), "test", "--scenario-name", scenario]
-            status = subprocess.run(command, cwd=ROOT, env=variables, stdin=subprocess.DEVNULL, check=False).returncode
-        tally.count(f"molecule: {scenario}", status == 0)
+        return [lambda tally: tally.count("molecule: there are no scenarios", passed=False)]
+    return [partial(molecule_suite, scenario) for scenario in scenarios]
+
+
+def molecule_suite(scenario: str, tally: Tally) -> None:
+    """A molecule scenario; its output is shown in one piece."""
+    tally.say(f"molecule scenario: {scenario}")
+    with tempfile.TemporaryDirectory(prefix="steady-molecule-") as home:
+        # The home is set aside for what molecule installs; the lab's build must still be found.
+        variables = environment(ANSIBLE_HOME=home, XDG_CACHE_HOME=cache_home())
+        done = subprocess.run(
+            [str(VENV / "bin" / "molecule"), "test", "--scenario-name", scenario],
+            cwd=ROOT,
+            env=variables,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+    tally.say(f"molecule scenario: {scenario} has ended\n{done.stdout.rstrip()}")
+    tally.count(f"molecule: {scenario}", done.returncode == 0)
 
 
 def crash_suite(tally: Tally) -> None:
@@ -197,7 +254,7 @@ def crash_suite(tally: Tally) -> None:
 
 
 SUITES: dict[str, tuple[Callable[[Tally], None], ...]] = {
-    "all": (lint_suite, fast_suite, compat_suite, lab_suite),
+    "all": (complete_suite,),
     "fast": (fast_suite,),
     "compat": (compat_suite,),
     "crash": (crash_suite,),

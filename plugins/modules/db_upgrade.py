@@ -47,6 +47,21 @@ options:
       - What is asked for, the C(spec) of a C(DBUpgrade). No CustomResourceDefinition is needed.
       - Without it the custom resource O(name) is read, and its status is written.
     type: dict
+  state:
+    description:
+      - V(absent) is for a custom resource that is being deleted, before its finalizer is removed. Makes one pass.
+        A Job that writes to the database comes to its end first, one that has not begun is deleted, and the Lease of
+        the database is given up. RV(requeue_after) is V(0) when the custom resource may go.
+    type: str
+    choices: [present, absent]
+    default: present
+  release_seconds:
+    description:
+      - Seconds after the deletion of the custom resource after which O(state=absent) is done although a Job still
+        writes. An Event C(Abandoned) names it, and the Lease stays until that Job is over.
+      - The annotation C(rollout.steady.dev/abandon=true) and the deletion of the namespace end it at once.
+    type: float
+    default: 3600.0
   plan:
     description: Only inspect, by a Job that reads, and show what would be applied.
     type: bool
@@ -96,6 +111,12 @@ EXAMPLES = r"""
     namespace: shop
     wait: false
   register: pass_made
+
+- name: Let a custom resource go
+  steady.rollout.db_upgrade:
+    name: orders
+    namespace: shop
+    state: absent
 
 - name: Migrate a database in a cluster whose Leases of databases stand elsewhere
   steady.rollout.db_upgrade:

@@ -35,9 +35,6 @@ options:
     description: Values by setting, under the canonical name or an alias.
     type: dict
     required: true
-requirements:
-  - kubernetes >= 33.1
-  - PyMySQL >= 1.1
 seealso:
   - module: steady.rollout.starrocks_hook
   - module: steady.rollout.starrocks_info

@@ -43,8 +43,6 @@ options:
     description: Name of the CustomResourceDefinition.
     type: str
     default: starrocksclusters.starrocks.com
-requirements:
-  - kubernetes >= 33.1
 seealso:
   - module: steady.rollout.starrocks_reconcile
 """

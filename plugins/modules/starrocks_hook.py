@@ -22,6 +22,7 @@ extends_documentation_fragment:
   - steady.rollout._attributes
   - steady.rollout._attributes.action_group
   - steady.rollout._cluster
+  - steady.rollout._lease
   - steady.rollout._kubernetes
   - steady.rollout._frontend
   - steady.rollout._installation
@@ -81,13 +82,7 @@ options:
     description: Pause before the first retry in seconds; doubled each time, with jitter, at most 30.
     type: float
     default: 1.0
-  lease_seconds:
-    description: How long the lease outlives a runner that died, in seconds.
-    type: int
-    default: 30
 requirements:
-  - kubernetes >= 33.1
-  - PyMySQL >= 1.1
   - sqlglot >= 30, where SQL holds more than C(ADMIN), C(ALTER SYSTEM) and C(SHOW)
 seealso:
   - module: steady.rollout.starrocks_config

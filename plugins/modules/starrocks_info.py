@@ -48,9 +48,6 @@ options:
     description: What an earlier task of the same run returned as C(progress); the lease stays with that run.
     type: str
     default: ""
-requirements:
-  - kubernetes >= 33.1
-  - PyMySQL >= 1.1
 seealso:
   - module: steady.rollout.starrocks_plan
   - module: steady.rollout.starrocks_step

@@ -23,6 +23,7 @@ description:
 extends_documentation_fragment:
   - steady.rollout._attributes
   - steady.rollout._attributes.action_group
+  - steady.rollout._lease
   - steady.rollout._kubernetes
   - steady.rollout._frontend
   - steady.rollout._installation
@@ -64,13 +65,14 @@ options:
     description: Seconds after which a pass begins no further step.
     type: float
     default: 60.0
-  lease_seconds:
-    description: How long the lease outlives a runner that died, in seconds.
-    type: int
-    default: 30
-requirements:
-  - kubernetes >= 33.1
-  - PyMySQL >= 1.1
+  release_seconds:
+    description:
+      - Seconds after the deletion of a C(StarRocksUpgrade) after which O(state=absent) is done although settings could
+        not be put back. An Event C(Abandoned) names them, and P(steady.rollout.starrocks_restore#role) can still put
+        them back.
+      - The annotation C(rollout.steady.dev/abandon=true) and the deletion of the namespace end it at once.
+    type: float
+    default: 900.0
 seealso:
   - module: steady.rollout.starrocks_crd
   - module: steady.rollout.starrocks_step
@@ -101,7 +103,7 @@ EXAMPLES = r"""
 RETURN = r"""
 phase:
   description: Phase of the object, as in its status; V(None) for a StarRocksCluster without a trigger, V(Gone) for an
-    object that does not exist.
+    object that does not exist, V(Releasing), V(Released) or V(Abandoned) with O(state=absent).
   returned: success
   type: str
   sample: Completed

@@ -21,6 +21,7 @@ extends_documentation_fragment:
   - steady.rollout._attributes
   - steady.rollout._attributes.action_group
   - steady.rollout._cluster
+  - steady.rollout._lease
   - steady.rollout._kubernetes
   - steady.rollout._frontend
   - steady.rollout._installation
@@ -59,13 +60,6 @@ options:
         the same step called again with the same O(holder) goes on where it was; deadlines count from the first call.
       - Without it the step waits until it is done or its deadline has come.
     type: float
-  lease_seconds:
-    description: How long the lease outlives a runner that died, in seconds.
-    type: int
-    default: 30
-requirements:
-  - kubernetes >= 33.1
-  - PyMySQL >= 1.1
 seealso:
   - module: steady.rollout.starrocks_plan
   - module: steady.rollout.starrocks_report

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -89,6 +91,32 @@ def test_down_after_a_kill_of_up_leaves_nothing(
     # Nor does down need what was written down.
     (lab.directory / "lab.json").unlink()
     assert run_command("down", "--all").returncode == 0
+    assert left_of(lab) == ([], False)
+    assert list((tmp_path / "home").iterdir()) == []
+
+
+@pytest.mark.parametrize("running", [False, True], ids=["while it starts", "once it runs"])
+def test_a_lab_goes_with_a_starter_that_is_killed(
+    running: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A home of its own, because that goes too when its last lab does.
+    monkeypatch.setenv("STEADY_LAB_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("PYTHONPATH", str(paths.LAB_SOURCE))
+    build.ensure()
+    lab = Lab("orphan")
+    code = f"from steadylab import Lab\nwith Lab.up({lab.name!r}, None):\n    print('up', flush=True)\n    input()\n"
+    starter = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    while not _recorded(lab) >= 2:
+        assert starter.poll() is None, "the starter ended by itself"
+    if running:
+        assert starter.stdout is not None
+        assert starter.stdout.readline() == b"up\n"
+    with contextlib.ExitStack() as ends:
+        left = [ends.enter_context(open(os.pidfd_open(pid), "rb")) for pid in processes.find(lab.directory)]
+        starter.kill()
+        starter.communicate()
+        for process in left:
+            assert select.select([process], [], [], 60)[0], "a process of the lab goes on"
     assert left_of(lab) == ([], False)
     assert list((tmp_path / "home").iterdir()) == []
 

@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Final
 
@@ -119,13 +120,22 @@ class StarRocks:
 
     def add_released_lease(self) -> None:
         """The lease as an earlier run leaves it behind: there, and nobody's."""
+        self._add_lease({"holderIdentity": "", "leaseTransitions": 0})
+
+    def _add_lease(self, spec: Object) -> None:
         body = {
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",
             "metadata": {"name": f"steady-rollout-starrocks-{self.name}"},
-            "spec": {"holderIdentity": "", "leaseTransitions": 0},
+            "spec": spec,
         }
         self.api.request("POST", f"/apis/coordination.k8s.io/v1/namespaces/{self.namespace}/leases", body)
+
+    def take_lease(self, holder: str) -> None:
+        """The lease as a run that has just begun holds it."""
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        spec = {"holderIdentity": holder, "acquireTime": now, "renewTime": now, "leaseDurationSeconds": 60}
+        self._add_lease({**spec, "leaseTransitions": 0})
 
     def set_image(self, component: str, image: str) -> None:
         """Write a component's image, as somebody beside the product would."""
@@ -162,6 +172,15 @@ class StarRocks:
     def faults(self, *faults: Object) -> None:
         """Put faults in force that concern this cluster alone."""
         self.lab.faults(*({**fault, "cluster": self.key} for fault in faults))
+
+    def wait_struck(self) -> None:
+        """Wait until a fault in force has struck."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not any(fault["struck"] for fault in self._control.call("GET", "/faults")):
+            assert time.monotonic() < deadline, f"no fault of {self.key} has struck"
+            # Any change of the cluster is a reason to look again; without one a moment is long enough.
+            revision = self._control.call("GET", "/state")["revision"]
+            self._control.call("GET", f"/state?after={revision}&seconds=0.2")
 
     def wait(self, wanted: Callable[[Object], object], what: str) -> Object:
         """The simulated cluster, once it is as wanted."""

@@ -17,6 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from ansible_collections.steady.rollout.plugins.module_utils._module.call import Call, Verb, perform
+
 ROOT: Final = Path(__file__).resolve().parents[2]
 BIN: Final = Path(sys.executable).parent
 # No scenario takes nearly as long: what is still running then hangs.
@@ -209,6 +213,22 @@ class Driver:
         assert answer, ended.stdout
         result: Document = json.JSONDecoder().raw_decode(answer)[0]
         return ended.rc, result
+
+    def verb(self, verb: Verb, *, check: bool = False, **arguments: Any) -> Document:
+        """Carry out a module's verb in this process, as its action plugin does; its result as it would be told.
+
+        What a door adds to a verb is tested once for each door; this is for tests that ask many times.
+        """
+        directory = self._folder()
+        given = {"kubeconfig": str(self.kubeconfig), **arguments}
+        validation = ArgumentSpecValidator(verb.arguments, **verb.conditions).validate(given)
+        assert not validation.error_messages, validation.error_messages
+        said: list[str] = []
+        call = Call(validation.validated_parameters, check_mode=check, say=said.append)
+        told = json.dumps(perform(verb, call))
+        (directory / "output").write_text("\n".join([*said, told]))
+        result: Document = json.loads(told)
+        return result
 
     def shell(self, script: str, tools: Path) -> Run:
         """Run a script as a person would, with the programs of a folder and of this checkout on PATH."""

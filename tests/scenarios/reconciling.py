@@ -13,6 +13,8 @@ from typing import Any
 from scenarios.cluster import StarRocks
 from scenarios.playbook import QUICK_GATES, Driver
 
+from ansible_collections.steady.rollout.plugins.module_utils._module.reconcile import VERB
+
 MIRROR = "rollout.steady.dev/upgrade-preparation"
 PREPARE, HOOKS, TARGET = (f"starrocks.com/{name}" for name in ("prepare-upgrade", "upgrade-hooks", "upgrade-target"))
 _UPGRADES = "/apis/rollout.steady.dev/v1alpha1"
@@ -30,13 +32,21 @@ class Passes:
     starrocks: StarRocks
     product: Driver
 
-    def once(self, kind: str = "StarRocksCluster", name: str = "", *options: str, **others: Any) -> Json:
+    def once(self, kind: str = "StarRocksCluster", name: str = "", **others: Any) -> Json:
         """One pass; its result."""
-        arguments = {"kind": kind, "name": name or self.starrocks.name, "namespace": self.starrocks.namespace}
-        everything = {"patience": 0, "lease_seconds": 5, **arguments, **others}
-        rc, result = self.product.plain_module("starrocks_reconcile", everything, *options)
+        result = self.product.verb(VERB, **{**self._arguments(kind, name), **others})
+        assert not result.get("failed"), result
+        return result
+
+    def by_module(self, kind: str = "StarRocksCluster", name: str = "", *options: str) -> Json:
+        """One pass of the module, in a process of its own; its result."""
+        rc, result = self.product.plain_module("starrocks_reconcile", self._arguments(kind, name), *options)
         assert rc == 0, result
         return result
+
+    def _arguments(self, kind: str, name: str) -> Json:
+        about = {"kind": kind, "name": name or self.starrocks.name, "namespace": self.starrocks.namespace}
+        return {"patience": 0, "lease_seconds": 5, **about}
 
     def until(self, phase: str, kind: str = "StarRocksCluster", name: str = "", **others: Any) -> list[Json]:
         """Passes until the object is in a phase and nothing is due; all their results."""
@@ -106,6 +116,11 @@ class Passes:
         """Status and reason of one of its conditions."""
         found = next(entry for entry in self.status(name)["conditions"] if entry["type"] == kind)
         return found["status"], found["reason"]
+
+    def annotate_upgrade(self, name: str, **annotations: str) -> None:
+        """Annotations of a StarRocksUpgrade."""
+        patch = {"metadata": {"annotations": annotations}}
+        self.starrocks.api.request("PATCH", self._path(name), patch, "application/merge-patch+json")
 
     def delete(self, name: str) -> None:
         """Delete a StarRocksUpgrade."""

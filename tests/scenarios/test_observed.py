@@ -132,8 +132,17 @@ def test_without_the_right_to_write_events_a_run_goes_on_and_says_so(starrocks: 
 def test_a_webhook_hook_is_signed_and_told_who_asks(
     starrocks: StarRocks, product: Driver, receiver: Receiver, installation: Document
 ) -> None:
-    run = upgrade(product, installation, stages={"pre": [webhook(receiver)]}).succeeded()
-    (got,) = receiver.got
+    receiver.handle = lambda got: Reply(204 if got.target == "/change" else 200)
+    own = {
+        "method": "PUT",
+        "headers": [{"name": "X-Team", "value": "storage"}],
+        "body": {"change": 4711},
+        "expectedStatus": [204],
+    }
+    stages = {"pre": [webhook(receiver), webhook(receiver, "change", "/change", **own)]}
+    run = upgrade(product, installation, stages=stages).succeeded()
+    got, change = receiver.got
+    assert (change.method, change.headers["x-team"], change.json) == ("PUT", "storage", {"change": 4711})
     assert (got.method, got.target) == ("POST", "/hook")
     assert got.headers["authorization"] == SECRETS["token"]
     ask_id, at = got.headers["webhook-id"], int(got.headers["webhook-timestamp"])
@@ -146,8 +155,8 @@ def test_a_webhook_hook_is_signed_and_told_who_asks(
         "tell",
         1,
     )
-    (hook,) = run.report["hooks"]
-    assert (hook["name"], hook["outcome"]) == ("tell", "done")
+    hook, other = run.report["hooks"]
+    assert [(one["name"], one["outcome"]) for one in (hook, other)] == [("tell", "done"), ("change", "done")]
     assert hook["statements"] == [f"POST {receiver.scheme}://{receiver.authority}"]
 
 

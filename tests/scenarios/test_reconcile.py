@@ -19,6 +19,7 @@ from scenarios.reconciling import MIRROR, Passes
 from scenarios.test_create_image import as_user
 
 from steadylab import Lab
+from steadylab.kube import MERGE_PATCH
 
 BALANCE = "tablet_sched_disable_balance"
 TWO = {**DEFAULTS, LIMIT: OFF[LIMIT], BALANCE: OFF[BALANCE]}
@@ -47,6 +48,11 @@ def starrocks(cluster: MakeCluster) -> StarRocks:
 def passes(starrocks: StarRocks, product: Driver) -> Passes:
     """Passes over that cluster."""
     return Passes(starrocks, product)
+
+
+def frontends(starrocks: StarRocks) -> list[dict[str, str]]:
+    """All settings of each FE."""
+    return [frontend["settings"] for frontend in starrocks.state["frontends"].values()]
 
 
 # -- triggers on a StarRocksCluster ------------------------------------------------------------------------------------
@@ -94,10 +100,12 @@ def test_from_the_annotation_to_the_rollout_and_back(starrocks: StarRocks, passe
 
 
 def test_a_served_trigger_costs_no_statement_and_serves_the_next_target(starrocks: StarRocks, passes: Passes) -> None:
-    passes.annotate(prepare="true", hooks="disable-balancer")
+    passes.annotate(prepare="true", hooks="disable-balancer,drop-job-history")
     passes.once()
+    assert {values["history_job_keep_max_second"] for values in frontends(starrocks)} == {"0"}
     passes.roll("3.3.2")
     passes.until("Completed")
+    assert {values["history_job_keep_max_second"] for values in frontends(starrocks)} == {"604800"}
     mark = starrocks.mark()
     result = passes.once()
     assert (result["changed"], result["requeue_after"]) == (False, None)
@@ -310,8 +318,8 @@ def test_check_mode_of_a_pass_writes_nothing(starrocks: StarRocks, passes: Passe
     passes.annotate(prepare="true")
     name = passes.upgrade()
     mark = starrocks.mark()
-    assert passes.once("StarRocksCluster", "", "--check")["changed"] is True
-    assert passes.once(UPGRADE, name, "--check")["changed"] is True
+    assert passes.by_module("StarRocksCluster", "", "--check")["changed"] is True
+    assert passes.by_module(UPGRADE, name, "--check")["changed"] is True
     starrocks.untouched(mark)
 
 
@@ -463,6 +471,38 @@ def test_an_upgrade_that_is_deleted_puts_everything_back(starrocks: StarRocks, p
     assert passes.once(UPGRADE, name, state="absent")["changed"] is False
     passes.delete(name)
     assert passes.once(UPGRADE, name)["phase"] == "Gone"
+
+
+def test_an_upgrade_that_was_killed_in_its_last_write_gives_up_its_lease_when_it_is_deleted(
+    starrocks: StarRocks, passes: Passes
+) -> None:
+    name = passes.upgrade(None, target=BE)
+    passes.until("Succeeded", UPGRADE, name, patience=60)
+    holder = {"holderIdentity": f"starrocksupgrade/{passes.resource(name)['metadata']['uid']}"}
+    path = f"/apis/coordination.k8s.io/v1/namespaces/{starrocks.namespace}/leases"
+    patch = {"spec": {**holder, "renewTime": "2999-01-01T00:00:00.000000Z", "leaseDurationSeconds": 30}}
+    starrocks.api.request("PATCH", f"{path}/steady-rollout-starrocks-{starrocks.name}", patch, MERGE_PATCH)
+    assert passes.once(UPGRADE, name, state="absent")["phase"] == "Released"
+    starrocks.assert_released()
+
+
+def test_an_upgrade_that_was_removed_by_force_is_told_with_the_remedy(
+    starrocks: StarRocks, passes: Passes, product: Driver
+) -> None:
+    name = passes.upgrade(None, target={"images": {"be": "starrocks/be-ubuntu:3.3.2-never"}})
+    for _pass in range(5):
+        passes.once(UPGRADE, name)
+    passes.delete(name)
+    passes.annotate(prepare="true", hooks="disable-balancer")
+    result = passes.once()
+    assert "whose StarRocksUpgrade is gone: run the playbook steady.rollout.starrocks_restore" in result["message"]
+    assert result["finished"] is False
+    product.restore(starrocks_restore_lease_seconds=5).succeeded()
+    starrocks.assert_settings()
+    # Nobody else tells of what is no more.
+    passes.annotate(prepare=None)
+    passes.until("None")
+    assert passes.mirror is None
 
 
 @pytest.mark.parametrize(("end", "state"), [("Failed", "present"), ("Released", "absent")])

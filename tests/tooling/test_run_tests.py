@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -84,3 +86,47 @@ def test_an_interrupted_run_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pyt
     monkeypatch.setitem(run_tests.SUITES, "fast", (interrupted,))
     assert run_tests.main(["fast"]) == 130
     assert capsys.readouterr().out.splitlines()[-1].startswith("0 passed, 0 failed in ")
+
+
+def good(tally: run_tests.Tally) -> None:
+    """A suite of one check that passes."""
+    tally.count("good", passed=True)
+
+
+def bad(tally: run_tests.Tally) -> None:
+    """A suite of one check that fails."""
+    tally.count("bad", passed=False)
+
+
+def test_what_runs_beside_counts() -> None:
+    tally = run_tests.Tally()
+    with run_tests.beside(tally, good, bad):
+        good(tally)
+    assert (tally.passed, tally.failed, tally.failures) == (2, 1, ["bad"])
+
+
+def test_a_suite_beside_that_breaks_breaks_the_run() -> None:
+    def broken(_tally: run_tests.Tally) -> None:
+        raise OSError("no space")
+
+    with pytest.raises(OSError, match="no space"), run_tests.beside(run_tests.Tally(), broken):
+        pass
+
+
+def test_an_interrupted_run_begins_nothing_more_beside(monkeypatch: pytest.MonkeyPatch) -> None:
+    tally, cancelled = run_tests.Tally(), threading.Event()
+
+    class Pool(ThreadPoolExecutor):
+        def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+            super().shutdown(wait=False, cancel_futures=cancel_futures)
+            cancelled.set()
+            super().shutdown(wait=wait)
+
+    def long(own: run_tests.Tally) -> None:
+        cancelled.wait()
+        good(own)
+
+    monkeypatch.setattr(run_tests, "ThreadPoolExecutor", Pool)
+    with pytest.raises(KeyboardInterrupt), run_tests.beside(tally, long, bad):
+        raise KeyboardInterrupt
+    assert (tally.passed, tally.failed) == (1, 0)

@@ -11,6 +11,7 @@ edited it. Unknown keys are dropped, so that an older release can read what a ne
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import types
@@ -23,6 +24,8 @@ T = typing.TypeVar("T")
 
 def to_plain(value: object) -> typing.Any:
     """Dataclasses, tuples and mappings as dicts and lists of JSON values."""
+    if isinstance(value, str):
+        return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, dict):
@@ -78,7 +81,7 @@ def _decode_scalar(kind: typing.Any, data: object, path: str) -> object:
 def _decode_dataclass(kind: typing.Any, data: object, path: str) -> object:
     if not isinstance(data, dict):
         raise _wrong(path, data, f"a mapping ({kind.__name__})")
-    hints = typing.get_type_hints(kind)
+    hints = _hints(kind)
     values = {}
     for item in dataclasses.fields(kind):
         if item.name in data:
@@ -86,6 +89,13 @@ def _decode_dataclass(kind: typing.Any, data: object, path: str) -> object:
         elif item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING:
             raise _wrong(f"{path}.{item.name}", None, "a value")
     return kind(**values)
+
+
+@functools.cache
+def _hints(kind: typing.Any) -> dict[str, typing.Any]:
+    """The types of the fields. A record has hundreds of events, and to resolve the annotations takes longer than the
+    rest of the decoding."""
+    return typing.get_type_hints(kind)
 
 
 def _decode_optional(kind: typing.Any, data: object, path: str) -> object:

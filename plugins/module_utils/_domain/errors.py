@@ -10,6 +10,8 @@ secret.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 
 class RolloutError(Exception):
     """Base of all: `reason` is one sentence, `remedy` says what to do, `transient` whether trying again may help."""
@@ -25,6 +27,11 @@ class RolloutError(Exception):
         """The error as module result keys."""
         msg = f"{self.reason}\nRemedy: {self.remedy}" if self.remedy else self.reason
         return {"msg": msg, "reason": self.reason, "remedy": self.remedy, "error": type(self).__name__}
+
+    def hide(self, hidden: Callable[[str], str]) -> None:
+        """Take out of its texts what `hidden` takes out of one: an API server may quote what it refuses."""
+        self.reason, self.remedy = hidden(self.reason), hidden(self.remedy)
+        self.args = (self.reason,)
 
 
 class Refused(RolloutError):

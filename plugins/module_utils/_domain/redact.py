@@ -23,6 +23,8 @@ _PASSWORD_IN_URL = re.compile(r"(?P<head>\b[A-Za-z][A-Za-z0-9+.-]*://[^\s:/@?#]*
 _PASSWORD_IN_WORDS = re.compile(
     r"(?P<head>\b(?:\w*password|passwd|pwd|\w*token)[\"']?\s*[=:]\s*)(?P<value>\"[^\"]*\"|'[^']*'|[^\s&\"',;)]+)", re.I
 )
+# What opens anything in a URL that AWS' signature makes, also percent-encoded as a whole, once or twice.
+_SIGNED_IN_URL = re.compile(r"(?P<head>X-Amz-(?:Signature|Security-Token)(?:=|%3D|%253D))(?:(?!%26)[^\s&\"'@])+", re.I)
 
 
 def redacted(text: str, secrets: Iterable[str]) -> str:
@@ -68,6 +70,7 @@ class Redactor:
         """The text without what is secret."""
         text = _hidden(text, self.forms)
         text = _PASSWORD_IN_URL.sub(rf"\g<head>:{HIDDEN}@", text)
+        text = _SIGNED_IN_URL.sub(rf"\g<head>{HIDDEN}", text)
         return _PASSWORD_IN_WORDS.sub(rf"\g<head>{HIDDEN}", text)
 
 

@@ -23,6 +23,8 @@ from ansible_collections.steady.rollout.plugins.module_utils._engine.clock impor
 from ansible_collections.steady.rollout.plugins.module_utils._fe.connect import Row, Session
 
 LONGEST_BACKOFF_SECONDS = 30.0
+# Whoever said "not yet" is asked once more so long before the hook's time is over, however late it wanted to be asked.
+LAST_ASK_SECONDS = 2.0
 
 
 class Held(RolloutError):
@@ -152,17 +154,18 @@ def persevere(
         try:
             answer = work(hook, attempt)
         except Held as held:
-            pause, error = held.again_in, held
+            last = attempt.seconds_left() - LAST_ASK_SECONDS
+            pause, error = min(held.again_in, last) if last > 0 else held.again_in, held
         except RolloutError as failure:
             retries += 1
-            if not failure.transient or retries > hook.retries:
+            if not failure.transient or retries > hook.terms.retries:
                 log = failure.log if isinstance(failure, HookFailed) else ""
                 return replace(_failed(attempt, began, failure.reason, failure.remedy), answer=Answer(False, log=log))
-            pause, error = backoff(retries, hook.backoff_seconds) * jitter(), failure
+            pause, error = backoff(retries, hook.terms.backoff_seconds) * jitter(), failure
         else:
             return Outcome("done", attempt.number, _since(attempt, began), answer)
         if pause >= attempt.seconds_left():
-            reason = f"not within {hook.timeout_seconds:g} s: {error.reason}"
+            reason = f"not within {hook.terms.timeout_seconds:g} s: {error.reason}"
             return _failed(attempt, began, reason, error.remedy)
         if isinstance(error, Held) and attempt.pass_end is not None and first.clock.ticks() + pause >= attempt.pass_end:
             seconds = _since(attempt, began)
@@ -213,7 +216,8 @@ def send(hook: PlannedHook, action: Action, session: Session, seconds: float) ->
     """One statement. One that changes something and got no answer is not sent again unless that was allowed."""
     if seconds <= 0:
         raise RolloutError(
-            f"not within {hook.timeout_seconds:g} s: {action.shown} was not sent", remedy="give the hook more time"
+            f"not within {hook.terms.timeout_seconds:g} s: {action.shown} was not sent",
+            remedy="give the hook more time",
         )
     try:
         return session.run(action.sql, timeout=seconds)

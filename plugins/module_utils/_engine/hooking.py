@@ -17,11 +17,8 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.h
     PlannedHook,
 )
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.progress import (
-    SCHEMA,
-    Record,
     ValueChange,
     baseline_of,
-    plan_hash,
 )
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.settings import Journal
 from ansible_collections.steady.rollout.plugins.module_utils._engine.attempts import (
@@ -36,6 +33,7 @@ from ansible_collections.steady.rollout.plugins.module_utils._engine.clock impor
 from ansible_collections.steady.rollout.plugins.module_utils._engine.ledger import Ledger
 from ansible_collections.steady.rollout.plugins.module_utils._engine.quiesce import Switch
 from ansible_collections.steady.rollout.plugins.module_utils._engine.setting_hooks import SettingActions
+from ansible_collections.steady.rollout.plugins.module_utils._engine.standing import standing_record
 from ansible_collections.steady.rollout.plugins.module_utils._engine.wait import StepFailed
 from ansible_collections.steady.rollout.plugins.module_utils._engine.world import World
 from ansible_collections.steady.rollout.plugins.module_utils._fe.connect import Session
@@ -59,7 +57,7 @@ def alone(
         hook=hook.name,
         identity=f"{uuid4()}/{hook.name}",
         first_started=clock.epoch(),
-        end=clock.ticks() + hook.timeout_seconds,
+        end=clock.ticks() + hook.terms.timeout_seconds,
         pass_end=None,
         clock=clock,
         stop=threading.Event(),
@@ -96,9 +94,9 @@ class HookRun:
         changes: dict[str, ValueChange] = {}
         for number, action in enumerate(hook.actions):
             if action.kind == "sql":
-                if (hook.path, number) not in self._sent:
+                if (hook.place.entry, number) not in self._sent:
                     send(hook, action, attempt.session(), attempt.seconds_left())
-                    self._sent.add((hook.path, number))
+                    self._sent.add((hook.place.entry, number))
             elif self._prepared(action):
                 changes |= self._set(hook, action, attempt.seconds_left())
         texts = [f"{c.key} {c.before} -> {c.after}" for c in changes.values() if c.before != c.after]
@@ -125,7 +123,8 @@ class HookRun:
         if action.kind == "restore":
             return same
         if record is None or record.finished or not same:
-            self.ledger.change(self._new_record())
+            baseline = baseline_of(self.world.snapshot())
+            self.ledger.change(standing_record(self.ledger, HOOKS, baseline, self.clock))
         return True
 
     def _write(self, hook: PlannedHook) -> None:
@@ -140,25 +139,6 @@ class HookRun:
             subject=hook.name,
             state="done",
             stage=hook.stage,
-            critical=hook.critical,
+            critical=hook.terms.critical,
         )
         self.ledger.write()
-
-    def _new_record(self) -> Record:
-        """A record that stands for no upgrade: its target is what the cluster has."""
-        snapshot = self.world.snapshot()
-        baseline = baseline_of(snapshot)
-        previous = self.ledger.present
-        return Record(
-            schema=SCHEMA,
-            run=self.ledger.handover.holder,
-            cluster=snapshot.cluster,
-            cluster_uid=snapshot.uid,
-            plan_hash=plan_hash(HOOKS, snapshot.uid, baseline),
-            spec_hash=HOOKS,
-            target=baseline.images,
-            baseline=baseline,
-            started_at=self.clock.stamp(),
-            phase="restoring",
-            preparation=previous.preparation if previous and previous.cluster_uid == snapshot.uid else None,
-        )

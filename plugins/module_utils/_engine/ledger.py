@@ -98,39 +98,39 @@ class Ledger:
         fresh = self.record.untold if self._teller else ()
         if fresh:
             self._record = replace(self.record, told=self.record.event_count)
-        version = persist(self._save, self._clock)
-        written = digest(self.record.to_record())
-        self.handover = replace(self.handover, record_version=version, record_digest=written)
+        plain = self.record.to_record()
+        version = persist(lambda: self._save(plain), self._clock)
+        self.handover = replace(self.handover, record_version=version, record_digest=digest(plain))
         if self._teller is not None:
             self._tell(self._teller, fresh)
 
     def _tell(self, teller: Teller, fresh: Sequence[tuple[int, Event]]) -> None:
-        """Tell what has been written. That takes its time, so whether the lease is still ours is seen again."""
-        for channel, problem in teller.tell(self.record, fresh).items():
+        """Tell what has been written. Each message takes its time, so the lease is looked after between them."""
+        for channel, problem in teller.tell(self.record, fresh, self.renew).items():
             self.event("note", problem, subject=channel)
         self.renew()
 
-    def _save(self) -> str:
+    def _save(self, plain: dict[str, object]) -> str:
         try:
-            return self._store.save(self.record.to_record(), self.handover.record_version)
+            return self._store.save(plain, self.handover.record_version)
         except Conflict as conflict:
-            return self._settle_conflict(conflict)
+            return self._settle_conflict(plain, conflict)
 
-    def _settle_conflict(self, conflict: Conflict) -> str:
+    def _settle_conflict(self, plain: dict[str, object], conflict: Conflict) -> str:
         """After a conflict: go on only where nothing of ours was overwritten, and the lease is still ours.
 
         A lost answer leaves our own text there; an annotation or a deletion leaves the text as we last wrote it, or
         none. Any other text is another run's.
         """
         data, version = self._store.load()
-        if data == self.record.to_record() and version is not None:
+        if data == plain and version is not None:
             return version
         if data is not None and digest(data) != self.handover.record_digest:
             raise LeaseLost(
                 "another run wrote the record of this cluster", remedy="this run has stopped; look at the other one"
             ) from conflict
         self.confirm()
-        return self._store.save(self.record.to_record(), version)
+        return self._store.save(plain, version)
 
     def take_lease(self, holder: str, say: Callable[[str], None], *, wait: bool = True) -> None:
         """Become the one writer, with the record as it is now; LeaseHeld while another run is alive.

@@ -13,14 +13,10 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.errors impo
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks import preparation
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.plan import Step
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.preparation import Preparation, Seen
-from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.progress import (
-    SCHEMA,
-    Record,
-    plan_hash,
-)
-from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.settings import Journal
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.progress import Record
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.status import hooks_of
 from ansible_collections.steady.rollout.plugins.module_utils._engine.patience import Waiting
+from ansible_collections.steady.rollout.plugins.module_utils._engine.standing import standing_record
 from ansible_collections.steady.rollout.plugins.module_utils._engine.steps.context import StepContext
 from ansible_collections.steady.rollout.plugins.module_utils._engine.steps.executor import Executor
 from ansible_collections.steady.rollout.plugins.module_utils._engine.wait import StepFailed
@@ -108,21 +104,5 @@ class Preparing:
         return state
 
     def _new_record(self) -> Record:
-        """A record that stands for no upgrade: its target is what the cluster has."""
-        ledger, plan = self.context.ledger, self.context.plan
-        before = ledger.present
-        same = before is not None and before.cluster_uid == ledger.handover.uid
-        owed = {key: before.journal.entries[key] for key in before.journal.open_keys} if before and same else {}
-        return Record(
-            schema=SCHEMA,
-            run=ledger.handover.run,
-            cluster=plan.cluster,
-            cluster_uid=ledger.handover.uid,
-            plan_hash=plan_hash(PREPARATION, ledger.handover.uid, plan.baseline),
-            spec_hash=PREPARATION,
-            target=plan.baseline.images,
-            baseline=plan.baseline,
-            started_at=self.context.clock.stamp(),
-            phase="restoring",
-            journal=Journal(owed),
-        )
+        context = self.context
+        return standing_record(context.ledger, PREPARATION, context.plan.baseline, context.clock)

@@ -277,7 +277,7 @@ class ScriptRunner:
     def _script(self, hook: PlannedHook, attempt: Attempt) -> Script:
         source = hook.config_map
         if source is None:
-            raise Refused(hook.path, None, "a script hook names no ConfigMap", remedy="plan the run anew")
+            raise Refused(hook.place.source, None, "a script hook names no ConfigMap", remedy="plan the run anew")
         secret, key = password_secret(self.fe, self.handover)
         return Script(
             cluster=self.handover.cluster,
@@ -289,7 +289,7 @@ class ScriptRunner:
             key=source.key,
             text=hook.script,
             identity=attempt.identity,
-            timeout_seconds=math.ceil(hook.timeout_seconds),
+            timeout_seconds=math.ceil(hook.terms.timeout_seconds),
             fe_image=self.handover.workloads["fe"].image,
             user=self.fe.user,
             secret=secret,

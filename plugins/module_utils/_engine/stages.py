@@ -138,12 +138,12 @@ class HookStep:
 
     def _with_condition(self, hooks: list[PlannedHook]) -> list[PlannedHook]:
         """Those whose condition holds now; the others are noted as skipped."""
-        if not any(hook.when for hook in hooks):
+        if not any(hook.terms.when for hook in hooks):
             return hooks
         data = self.about()
         due = []
         for hook in hooks:
-            if not hook.when or when.holds(hook.when, f"{hook.path}.when", data):
+            if not hook.terms.when or when.holds(hook.terms.when, f"{hook.place.entry}.when", data):
                 due.append(hook)
             else:
                 self._skip(hook)
@@ -151,8 +151,8 @@ class HookStep:
 
     def _skip(self, hook: PlannedHook) -> None:
         now = self.clock.stamp()
-        text = f"not run: {hook.when} does not hold"
-        record = HookRecord(hook.source, hook.digest, "skipped", hook.critical, now, now, text=text)
+        text = f"not run: {hook.terms.when} does not hold"
+        record = HookRecord(hook.source, hook.digest, "skipped", hook.terms.critical, now, now, text=text)
         self._note(hook, record)
         self._tell(hook, f"{hook.name}: {text}", "skipped")
         self.say(f"hook {hook.name} {text}")
@@ -167,7 +167,7 @@ class HookStep:
         record = HookRecord(
             hook.source,
             hook.digest,
-            critical=hook.critical,
+            critical=hook.terms.critical,
             started_at=same.started_at if same is not None else self.clock.stamp(),
             attempts=(same.attempts if same is not None else 0) + 1,
             text=same.text if same is not None and goes_on else "",
@@ -190,7 +190,7 @@ class HookStep:
             subject=hook.name,
             state=state,
             stage=hook.stage,
-            critical=hook.critical,
+            critical=hook.terms.critical,
             **data,
         )
 
@@ -215,8 +215,8 @@ class HookStep:
     def _end(self, hook: PlannedHook, known: HookRecord | None) -> float:
         """When its time is over, in ticks. Over the passes of a reconciler it counts from when it was first begun."""
         if self.patience is None or known is None or not known.started_at:
-            return self.clock.ticks() + hook.timeout_seconds
-        return self.clock.ticks() + hook.timeout_seconds - (self.clock.epoch() - seconds_of(known.started_at))
+            return self.clock.ticks() + hook.terms.timeout_seconds
+        return self.clock.ticks() + hook.terms.timeout_seconds - (self.clock.epoch() - seconds_of(known.started_at))
 
     # -- the act -------------------------------------------------------------------------------------------------
 
@@ -364,7 +364,7 @@ class HookStep:
         """What a person should read; StepFailed when a critical hook failed."""
         by_name = {hook.name: hook for hook in self.hooks}
         failed = {name: outcome for name, outcome in outcomes.items() if outcome.state == "failed"}
-        critical = [name for name in failed if by_name[name].critical]
+        critical = [name for name in failed if by_name[name].terms.critical]
         if critical:
             first = failed[critical[0]]
             reason = "; ".join(f"hook {name} failed: {failed[name].reason}" for name in critical)

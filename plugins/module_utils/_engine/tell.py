@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import RolloutError
@@ -51,8 +52,8 @@ class Channel(Protocol):
 
     name: str
 
-    def tell(self, record: Record, news: Sequence[Announcement]) -> None:
-        """Tell what is new, which may be nothing; raises RolloutError."""
+    def messages(self, record: Record, news: Sequence[Announcement]) -> Sequence[Callable[[], None]]:
+        """What is new, which may be nothing, message by message; to send one may raise RolloutError."""
 
 
 @dataclass
@@ -63,8 +64,10 @@ class Teller:
     say: Callable[[str], None] = lambda line: None
     _broken: set[str] = field(default_factory=set)
 
-    def tell(self, record: Record, fresh: Sequence[tuple[int, Event]]) -> dict[str, str]:
-        """Tell of the fresh events of a record that has been written.
+    def tell(
+        self, record: Record, fresh: Sequence[tuple[int, Event]], turn: Callable[[], None] = lambda: None
+    ) -> dict[str, str]:
+        """Tell of the fresh events of a record that has been written. `turn` is called before each message.
 
         Returns why channels failed, by their name, as far as the record does not say already that they do.
         """
@@ -73,14 +76,25 @@ class Teller:
         for channel in self.channels:
             if channel.name in self._broken:
                 continue
-            try:
-                channel.tell(record, news)
-            except RolloutError as error:
-                self._broken.add(channel.name)
-                if not any((event.kind, event.subject) == ("note", channel.name) for event in record.events):
-                    problems[channel.name] = f"{channel.name}: {error.reason}"
-                    self.say(f"{channel.name}: {error.reason} Nothing else depends on it. Remedy: {error.remedy}")
+            error = _told(channel.messages(record, news), turn)
+            if error is None:
+                continue
+            self._broken.add(channel.name)
+            if not any((event.kind, event.subject) == ("note", channel.name) for event in record.events):
+                problems[channel.name] = f"{channel.name}: {error.reason}"
+                self.say(f"{channel.name}: {error.reason} Nothing else depends on it. Remedy: {error.remedy}")
         return problems
+
+
+def _told(messages: Sequence[Callable[[], None]], turn: Callable[[], None]) -> RolloutError | None:
+    """Send one after the other, up to the first that cannot be sent; why it could not."""
+    for send in messages:
+        turn()
+        try:
+            send()
+        except RolloutError as error:
+            return error
+    return None
 
 
 def teller(
@@ -114,13 +128,12 @@ class KubernetesEvents:
     name: str = "Kubernetes Events"
     _writer: EventWriter | None = None
 
-    def tell(self, record: Record, news: Sequence[Announcement]) -> None:
-        """Write each as an Event."""
+    def messages(self, record: Record, news: Sequence[Announcement]) -> Sequence[Callable[[], None]]:
+        """Each is an Event."""
         if self._writer is None:
             own = Regarding(CLUSTER_API, "StarRocksCluster", record.cluster, self.namespace, record.cluster_uid)
             self._writer = EventWriter(self.client, self.regarding or own)
-        for announcement in news:
-            self._writer.write(announcement)
+        return [partial(self._writer.write, announcement) for announcement in news]
 
 
 class Notifier:
@@ -132,12 +145,11 @@ class Notifier:
         self._namespace = namespace
         self._clock = clock
 
-    def tell(self, record: Record, news: Sequence[Announcement]) -> None:
-        """Send what this receiver wants to know."""
+    def messages(self, record: Record, news: Sequence[Announcement]) -> Sequence[Callable[[], None]]:
+        """What this receiver wants to know."""
         wanted = [announcement for announcement in news if announcement.reason in self._notification.reasons]
         topic = topic_of(record, self._namespace)
-        for announcement in wanted:
-            self._send(announcement, topic)
+        return [partial(self._send, announcement, topic) for announcement in wanted]
 
     def _send(self, announcement: Announcement, topic: Topic) -> None:
         given = self._notification
@@ -164,7 +176,11 @@ class Textfile:
         self._namespace = namespace
         self._clock = clock
 
-    def tell(self, record: Record, news: Sequence[Announcement]) -> None:
+    def messages(self, record: Record, news: Sequence[Announcement]) -> Sequence[Callable[[], None]]:
+        """The whole file, anew."""
+        return [partial(self._replace, record)]
+
+    def _replace(self, record: Record) -> None:
         """Replace the cluster's file; it appears whole or not at all."""
         text = metrics.render(record, self._namespace, self._clock.epoch())
         to_textfile(self._folder, f"steady_rollout_{self._namespace}_{record.cluster}", text)
@@ -180,10 +196,11 @@ class Pushgateway:
         self._namespace = namespace
         self._clock = clock
 
-    def tell(self, record: Record, news: Sequence[Announcement]) -> None:
-        """Push when there is something new; every write of the record would be too often."""
-        if not news:
-            return
+    def messages(self, record: Record, news: Sequence[Announcement]) -> Sequence[Callable[[], None]]:
+        """The whole group when there is something new; every write of the record would be too often."""
+        return [partial(self._push, record)] if news else []
+
+    def _push(self, record: Record) -> None:
         group = {"rollout_namespace": self._namespace, "rollout_target": record.cluster}
         text = metrics.render(record, self._namespace, self._clock.epoch())
         to_gateway(self._target, "steady_rollout", group, text)

@@ -37,6 +37,9 @@ _BROKEN_SHOWS_WITHIN = 1.0
 # A session that said nothing for the first of these seconds is asked for a sign of life, to be had within the second.
 _IDLE_SECONDS = 1.0
 _PING_SECONDS = 2.0
+# How old a password may be that a connection is opened with: as long as a round of connections to all FEs takes, since
+# each reading is a request to the API server. One that is refused is read again at once.
+CREDENTIALS_SECONDS = 5.0
 
 Row: TypeAlias = "dict[str, str | None]"
 Result = TypeVar("Result")
@@ -49,6 +52,25 @@ class Credentials:
 
     user: str
     password: str = field(repr=False)
+
+
+class _Kept:
+    """Credentials as they were last read, for at most CREDENTIALS_SECONDS; read by one thread for all."""
+
+    def __init__(self, read: Callable[[], Credentials]) -> None:
+        self._read = read
+        self._lock = threading.Lock()
+        self._last: Credentials | None = None
+        self._read_at = 0.0
+
+    def fresh(self, refused: Credentials | None = None) -> Credentials:
+        """The credentials; read anew where they are too old, or where they are the ones that an FE refused."""
+        with self._lock:
+            old = time.monotonic() - self._read_at > CREDENTIALS_SECONDS
+            if self._last is None or old or self._last == refused:
+                self._read_at = time.monotonic()
+                self._last = self._read()
+            return self._last
 
 
 class Session:
@@ -127,11 +149,12 @@ class Frontends:
         credentials: Callable[[], Credentials],
         options: FeOptions,
     ) -> None:
-        """`credentials` is asked for each connection, and once more when an FE does not accept what it gave."""
+        """`credentials` is asked for each round of connections, and again when an FE does not accept what it gave."""
         self._client = client
         self._cluster = cluster
         self._namespace = namespace
         self._credentials = credentials
+        self._kept = _Kept(credentials)
         self._options = options
         self._sessions: dict[str, Session] = {}
         self._lock = threading.Lock()
@@ -230,12 +253,12 @@ class Frontends:
 
     def connect(self, pod: str) -> Session:
         """A further session with that pod's FE, for one who needs it alone and closes it; errors as of `session`."""
-        credentials = self._credentials()
+        credentials = self._kept.fresh()
         try:
             return self._connect(pod, credentials)
         except _WrongPassword as error:
             # It may have been changed since it was read.
-            fresh = self._credentials()
+            fresh = self._kept.fresh(refused=credentials)
             if fresh == credentials:
                 raise Denied(error.reason, remedy=error.remedy) from None
         try:

@@ -21,6 +21,7 @@ from urllib.parse import unquote, urlencode, urlsplit
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import RolloutError, Unreachable
 from ansible_collections.steady.rollout.plugins.module_utils._kube.connection import Connection, connection_of
+from ansible_collections.steady.rollout.plugins.module_utils._kube.decode import parsed
 from ansible_collections.steady.rollout.plugins.module_utils._kube.failures import (
     Expired,
     answered,
@@ -29,7 +30,16 @@ from ansible_collections.steady.rollout.plugins.module_utils._kube.failures impo
 )
 from ansible_collections.steady.rollout.plugins.module_utils._kube.options import ARGUMENTS
 
-__all__ = ["ARGUMENTS", "FIELD_MANAGER", "BrokenStream", "KubeClient", "Listing", "Stream"]
+__all__ = [
+    "ARGUMENTS",
+    "FIELD_MANAGER",
+    "METADATA",
+    "METADATA_LIST",
+    "BrokenStream",
+    "KubeClient",
+    "Listing",
+    "Stream",
+]
 
 FIELD_MANAGER = "steady-rollout"
 CONNECT_SECONDS = 5.0
@@ -39,6 +49,9 @@ LONGEST_PAUSE = 10.0
 PAGE = 500
 _RETRIED = frozenset({500, 502, 503, 504})
 _JSON = "application/json"
+# What to accept when only metadata is wanted, of one object and of lists.
+METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 # A silent loss of the network is noticed after about 25 s, also while a watch waits for its next event.
 _KEEPALIVE = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)] + [
     (socket.IPPROTO_TCP, getattr(socket, name), value)
@@ -129,9 +142,10 @@ class KubeClient:
         query: Query | None = None,
         body: Any = None,
         content_type: str | None = None,
+        accept: str | None = None,
         timeout: float | None = None,
     ) -> dict[str, Any]:
-        """Send one request and return the object that answers it.
+        """Send one request and return the object that answers it, in the form that `accept` asks for.
 
         `timeout` is in seconds for one answer. Repeats, with growing pauses, what surely was not carried out (no
         connection, 429) and a GET that met a broken connection or a server's fault.
@@ -139,6 +153,7 @@ class KubeClient:
         """
         data = None if body is None else json.dumps(body, separators=(",", ":")).encode()
         headers = {"Content-Type": content_type or _JSON} if data is not None else {}
+        headers |= {"Accept": accept} if accept else {}
         return _decoded(self._answer(method, path, query, data, headers, timeout), method, path)
 
     def text(self, path: str, *, query: Query | None = None, timeout: float | None = None) -> str:
@@ -175,17 +190,27 @@ class KubeClient:
             self._pause(_delay(attempt, wait))
         raise failure
 
-    def get(self, path: str, *, query: Query | None = None, timeout: float | None = None) -> dict[str, Any]:
+    def get(
+        self, path: str, *, query: Query | None = None, accept: str | None = None, timeout: float | None = None
+    ) -> dict[str, Any]:
         """The object at the path."""
-        return self.request("GET", path, query=query, timeout=timeout)
+        return self.request("GET", path, query=query, accept=accept, timeout=timeout)
 
-    def list_(self, path: str, *, label_selector: str = "", field_selector: str = "", page: int = PAGE) -> Listing:
+    def list_(
+        self,
+        path: str,
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        page: int = PAGE,
+        accept: str | None = None,
+    ) -> Listing:
         """All items of a list, read in pages; starts again once when the server drops the pages in between."""
         query = {"labelSelector": label_selector or None, "fieldSelector": field_selector or None, "limit": page}
         try:
-            return self._pages(path, query)
+            return self._pages(path, query, accept)
         except Expired:
-            return self._pages(path, query)
+            return self._pages(path, query, accept)
 
     def create(self, path: str, body: dict[str, Any], *, dry_run: bool = False) -> dict[str, Any]:
         """Create an object in the list at the path; Conflict when it exists."""
@@ -221,10 +246,11 @@ class KubeClient:
         body = {name: value for name, value in options.items() if value is not None}
         return self.request("DELETE", path, query={"dryRun": "All" if dry_run else None}, body=body)
 
-    def stream(self, path: str, *, query: Query, idle_seconds: float) -> Stream:
+    def stream(self, path: str, *, query: Query, idle_seconds: float, accept: str | None = None) -> Stream:
         """Open a watch, or a log. No retry; `idle_seconds` without a byte end it. Raises as `request` does."""
         try:
-            response = self._exchange("GET", path, query, None, {}, idle_seconds, streamed=True)
+            headers = {"Accept": accept} if accept else {}
+            response = self._exchange("GET", path, query, None, headers, idle_seconds, streamed=True)
         except _Unsent as error:
             raise error.failure from error
         if response.status >= 300:
@@ -239,11 +265,11 @@ class KubeClient:
     def _patch(self, path: str, body: Any, content_type: str, dry_run: bool) -> dict[str, Any]:
         return self.request("PATCH", path, query=_writing(dry_run), body=body, content_type=content_type)
 
-    def _pages(self, path: str, query: Query) -> Listing:
+    def _pages(self, path: str, query: Query, accept: str | None) -> Listing:
         items: list[dict[str, Any]] = []
         token: str | None = None
         while True:
-            answer = self.request("GET", path, query={**query, "continue": token})
+            answer = self.request("GET", path, query={**query, "continue": token}, accept=accept)
             metadata = answer.get("metadata") or {}
             items += answer.get("items") or []
             token = metadata.get("continue")
@@ -340,7 +366,7 @@ def _writing(dry_run: bool) -> dict[str, str | None]:
 
 def _decoded(data: bytes, method: str, path: str) -> dict[str, Any]:
     try:
-        answer = json.loads(data)
+        answer = parsed(data, f"the answer to {method} {path}")
     except ValueError:
         answer = None
     if not isinstance(answer, dict):

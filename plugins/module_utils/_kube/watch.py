@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import json
 import queue
 import random
 import threading
@@ -21,7 +20,14 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.errors impo
     RolloutError,
     Unreachable,
 )
-from ansible_collections.steady.rollout.plugins.module_utils._kube.client import BrokenStream, KubeClient, Stream
+from ansible_collections.steady.rollout.plugins.module_utils._kube.client import (
+    METADATA,
+    METADATA_LIST,
+    BrokenStream,
+    KubeClient,
+    Stream,
+)
+from ansible_collections.steady.rollout.plugins.module_utils._kube.decode import parsed
 from ansible_collections.steady.rollout.plugins.module_utils._kube.failures import Expired, of_status
 
 # The server ends a watch after this; a bookmark comes about once a minute, so silence beyond `_IDLE` is a dead peer.
@@ -56,17 +62,23 @@ class Feed:
         field_selector: str = "",
         key: str = "",
         changes: queue.Queue[Change] | None = None,
+        metadata_only: bool = False,
         patience: float = 20.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`key` names the feed in its changes; `changes` may be one queue shared by several feeds."""
+        """`key` names the feed in its changes; `changes` may be one queue shared by several feeds.
+
+        With `metadata_only` the server leaves everything but apiVersion, kind and metadata out of the objects.
+        """
         self.key = key or path
         self._client = client
         self._path = path
         self._selectors = {"labelSelector": label_selector or None, "fieldSelector": field_selector or None}
         self._changes: queue.Queue[Change] = queue.Queue() if changes is None else changes
+        self._metadata_only = metadata_only
         self._patience = patience
         self._clock = clock
+        self._heard = clock()
         self._stopped = threading.Event()
         self._lock = threading.Lock()
         self._stream: Stream | None = None
@@ -80,6 +92,11 @@ class Feed:
         """Begin; returns itself."""
         self._thread.start()
         return self
+
+    @property
+    def silent_seconds(self) -> float:
+        """How long there has been no sign of life: no event, no bookmark, no failure. A sound feed has one a minute."""
+        return self._clock() - self._heard
 
     def next(self, timeout: float) -> Change | None:
         """The next change, or None when there was none for `timeout` seconds."""
@@ -122,7 +139,12 @@ class Feed:
             self._list()
         initial = not self._version
         try:
-            stream = self._client.stream(self._path, query=self._query(initial), idle_seconds=_IDLE_SECONDS)
+            stream = self._client.stream(
+                self._path,
+                query=self._query(initial),
+                idle_seconds=_IDLE_SECONDS,
+                accept=METADATA if self._metadata_only else None,
+            )
         except Refused:
             if not initial:
                 raise
@@ -155,6 +177,7 @@ class Feed:
             self._path,
             label_selector=str(self._selectors["labelSelector"] or ""),
             field_selector=str(self._selectors["fieldSelector"] or ""),
+            accept=METADATA_LIST if self._metadata_only else None,
         )
         self._version = listing.resource_version
         self._put("SYNC", listing.items)
@@ -192,11 +215,12 @@ class Feed:
         self._changes.put(Change(kind, value, self.key))
 
     def _well(self) -> None:
+        self._heard = self._clock()
         self._down_since = None
         self._reported = False
 
     def _note(self, error: RolloutError) -> None:
-        now = self._clock()
+        now = self._heard = self._clock()
         self._down_since = now if self._down_since is None else self._down_since
         lasting = isinstance(error, (Denied, NotFound, Refused)) or now - self._down_since >= self._patience
         if lasting and not self._reported:
@@ -208,7 +232,7 @@ class Feed:
 
 def _event(line: bytes) -> tuple[str, dict[str, Any]]:
     try:
-        event = json.loads(line)
+        event = parsed(line, "a watched object")
         return str(event["type"]), dict(event["object"])
     except (ValueError, KeyError, TypeError) as error:
         raise Unreachable("The API server sent a watch event that cannot be read.") from error

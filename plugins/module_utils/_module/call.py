@@ -25,6 +25,7 @@ TARGET: dict[str, dict[str, Any]] = {
     "cluster": {"type": "str", "required": True},
     "namespace": {"type": "str", "required": True},
 }
+LEASE: dict[str, dict[str, Any]] = {"lease_seconds": {"type": "int", "default": 30}}
 # What whoever installs decides, see docs/installation.md.
 INSTALLATION: dict[str, dict[str, Any]] = {"installation": {"type": "dict", "default": {}}}
 

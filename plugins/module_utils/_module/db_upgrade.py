@@ -10,16 +10,18 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from types import ModuleType
 from typing import Any
 
+from ansible_collections.steady.rollout.plugins.module_utils._aws import mint
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database import verdict as verdicts
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database.conditions import State
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database.job import Owner
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database.record import Record
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database.spec import DatabaseSpec, parse_document
-from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Refused, RolloutError
+from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import NotFound, Refused, RolloutError
 from ansible_collections.steady.rollout.plugins.module_utils._domain.installation.databases import DatabaseRules
-from ansible_collections.steady.rollout.plugins.module_utils._engine.database import drive
+from ansible_collections.steady.rollout.plugins.module_utils._engine.database import drive, releasing
 from ansible_collections.steady.rollout.plugins.module_utils._engine.database.figures import Figures
 from ansible_collections.steady.rollout.plugins.module_utils._engine.database.passes import Outcome, recorded
 from ansible_collections.steady.rollout.plugins.module_utils._engine.database.undertaking import (
@@ -38,15 +40,18 @@ from ansible_collections.steady.rollout.plugins.module_utils._module.call import
 from ansible_collections.steady.rollout.plugins.module_utils._pod import unpack
 
 DNS_LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
+_NO_SPEC = DatabaseSpec("", "", "", None, None)
 
 
 def run(call: Call) -> Result:
-    """Carry out, plan or foresee the upgrade that the options name."""
+    """Carry out, plan, foresee or release the upgrade that the options name."""
     installation = installation_of(call.params)
     figures = Figures(installation.metrics, call.say)
     if not (call.params["wait"] or call.check_mode):
         # Whoever makes single passes is an operator, and alive whatever comes of this one.
         figures.beat(call.clock.epoch())
+    if call.params["state"] == "absent":
+        return _released(call, installation.databases, figures)
     work = _undertaking(call, installation.databases, figures)
     if work is None:
         # Kubernetes takes away what the resource owns; the database stays as it is.
@@ -63,30 +68,52 @@ def run(call: Call) -> Result:
     return {**result, **_failure(outcome)} if ended == "failed" else result
 
 
-def _undertaking(call: Call, rules: DatabaseRules, figures: Figures) -> Undertaking | None:
-    """What the options describe; None where the custom resource is being deleted."""
-    params = call.params
-    name, namespace = str(params["name"]), str(params["namespace"])
+def _released(call: Call, rules: DatabaseRules, figures: Figures) -> Result:
+    """The end of a custom resource that is being deleted; its spec does not matter, and may not be understood."""
+    nothing = _nothing_asked(call, rules, figures)
+    try:
+        resource = nothing.client.get(resource_path(nothing.namespace, nothing.owner.name))
+    except NotFound:
+        gone = State("Initializing", "Gone", "The DBUpgrade does not exist.")
+        return {"changed": False, "state": _state(gone), "migration": {}, "outcome": "", "requeue_after": 0}
+    work = _owned(nothing, resource)
+    outcome = releasing.released(work, float(call.params["release_seconds"]), act=not call.check_mode)
+    return _result(outcome.record, outcome)
+
+
+def _nothing_asked(call: Call, rules: DatabaseRules, figures: Figures) -> Undertaking:
+    """Whose upgrade it is and how it is reached, before it is known what is asked for."""
+    name, namespace = str(call.params["name"]), str(call.params["namespace"])
     if not re.fullmatch(DNS_LABEL, namespace):
         remedy = "name one, in the playbooks in the document's metadata.namespace"
         raise Refused("namespace", namespace, "not the name of a namespace", remedy=remedy)
-    client = KubeClient.from_options(params)
+    client, owner = KubeClient.from_options(call.params), Owner(name, namespace)
+    texts = program(unpack), program(mint)
+    return Undertaking(client, call.clock, owner, _NO_SPEC, rules, *texts, figures, say=call.say)
+
+
+def _owned(work: Undertaking, resource: dict[str, Any]) -> Undertaking:
+    """The same as the custom resource's."""
+    metadata = resource["metadata"]
+    owner = Owner(str(metadata["name"]), str(metadata["namespace"]), str(metadata["uid"]))
+    return replace(work, owner=owner, resource=resource)
+
+
+def _undertaking(call: Call, rules: DatabaseRules, figures: Figures) -> Undertaking | None:
+    """What the options describe; None where the custom resource is being deleted."""
+    params = call.params
+    work = _nothing_asked(call, rules, figures)
     if params["spec"] is not None:
-        spec = _spec(params, {"metadata": {"name": name}, "spec": params["spec"]})
-        return Undertaking(client, call.clock, Owner(name, namespace), spec, rules, program(), figures, say=call.say)
-    resource = client.get(resource_path(namespace, name))
+        return replace(work, spec=_spec(params, {"metadata": {"name": work.owner.name}, "spec": params["spec"]}))
+    resource = work.client.get(resource_path(work.namespace, work.owner.name))
     if resource["metadata"].get("deletionTimestamp"):
         return None
-    nothing = DatabaseSpec("", "", "", None, None)
-    work = Undertaking(client, call.clock, Owner(name, namespace), nothing, rules, program(), figures, say=call.say)
     return _of_resource(call, work, resource)
 
 
 def _of_resource(call: Call, work: Undertaking, resource: dict[str, Any]) -> Undertaking:
     """What a custom resource describes; a spec that is refused is said in its status."""
-    metadata = resource["metadata"]
-    owner = Owner(str(metadata["name"]), str(metadata["namespace"]), str(metadata["uid"]))
-    work = replace(work, owner=owner, resource=resource)
+    work = _owned(work, resource)
     try:
         return replace(work, spec=_spec(call.params, resource))
     except Refused as refused:
@@ -111,12 +138,13 @@ def _spec(params: Mapping[str, Any], document: Mapping[str, Any]) -> DatabaseSpe
     return replace(spec, plan_only=True) if params["plan"] else spec
 
 
-def program() -> str:
-    """The text of the program that a Job's pod runs, also where this runs from a zip file as Ansible's modules do."""
-    loader = unpack.__spec__.loader if unpack.__spec__ else None
-    text = loader.get_source(unpack.__name__) if loader is not None and hasattr(loader, "get_source") else None
+def program(module: ModuleType) -> str:
+    """The text of a module that runs elsewhere, also where this runs from a zip file as Ansible's modules do."""
+    loader = module.__spec__.loader if module.__spec__ else None
+    text = loader.get_source(module.__name__) if loader is not None and hasattr(loader, "get_source") else None
     if text is None:
-        raise RolloutError("the program unpack cannot be read", remedy="install the collection from its archive again")
+        reason = f"the program {module.__name__} cannot be read"
+        raise RolloutError(reason, remedy="install the collection from its archive again")
     # Ansible's own loader of collections gives the bytes of the file.
     return text.decode() if isinstance(text, bytes) else str(text)
 
@@ -188,6 +216,8 @@ VERB = Verb(
         "name": {"type": "str", "required": True},
         "namespace": {"type": "str", "required": True},
         "spec": {"type": "dict"},
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "release_seconds": {"type": "float", "default": 3600.0, "no_log": False},
         "plan": {"type": "bool", "default": False},
         "wait": {"type": "bool", "default": True},
         "patience_seconds": {"type": "int", "default": 300},

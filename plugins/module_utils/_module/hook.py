@@ -16,7 +16,9 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks i
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.hooks.catalogue import Catalogue
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.hooks.entries import (
     HookEntry,
+    Place,
     Stages,
+    Terms,
     config_map_of,
 )
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.hooks.resolve import (
@@ -45,6 +47,7 @@ from ansible_collections.steady.rollout.plugins.module_utils._kube.record import
 from ansible_collections.steady.rollout.plugins.module_utils._module.call import (
     CONNECTION,
     INSTALLATION,
+    LEASE,
     TARGET,
     Call,
     Result,
@@ -87,44 +90,44 @@ def _sets(hooks: list[PlannedHook]) -> bool:
     return any(action.kind != "sql" for hook in hooks for action in hook.actions)
 
 
-def _entries(call: Call, catalogue: Catalogue) -> list[tuple[str, HookEntry]]:
-    """What is asked for, with the option it stands in."""
-    least = _patience(call)
-    entries: list[tuple[str, HookEntry]] = []
+def _entries(call: Call, catalogue: Catalogue) -> list[HookEntry]:
+    """What is asked for."""
+    least = _least(call)
+    entries: list[HookEntry] = []
     for number, name in enumerate(call.params["names"] or ()):
-        found = catalogue.get(name, f"names[{number}]")
-        entries.append((f"names[{number}]", replace(least, name=found.name, predefined=found.name)))
+        path = f"names[{number}]"
+        found = catalogue.get(name, path)
+        entries.append(replace(least, name=found.name, predefined=found.name, place=Place(path, path)))
     for number, sql in enumerate(call.params["statements"] or ()):
         path = f"statements[{number}]"
         if not str(sql).strip():
             raise Refused(path, sql, "empty statement", remedy="give one SQL statement")
-        entries.append((path, replace(least, name=shown(str(sql)), sql=str(sql))))
+        entries.append(replace(least, name=shown(str(sql)), sql=str(sql), place=Place(path, path)))
     if call.params["config_map"]:
         source = config_map_of(Reader(call.params["config_map"], "config_map"))
-        entries.append(("config_map", replace(least, name=f"{source.name}/{source.key}", config_map=source)))
+        place = Place("config_map", "config_map")
+        entries.append(replace(least, name=f"{source.name}/{source.key}", config_map=source, place=place))
     if not entries:
         raise Refused("names", None, "nothing to run", remedy="give names of hooks, statements or a config_map")
     return entries
 
 
-def _patience(call: Call) -> HookEntry:
+def _least(call: Call) -> HookEntry:
     """An entry that does nothing yet, with the patience that all of this call have."""
     params = call.params
     for field, most in (("timeout", 3600), ("retries", 20), ("backoff", 60)):
         if not 0 <= params[field] <= most or (field == "timeout" and not params[field]):
             raise Refused(field, params[field], "out of bounds", remedy=f"0 to {most}, and a timeout above 0")
-    return HookEntry(
-        "", timeout_seconds=params["timeout"], retries=params["retries"], backoff_seconds=params["backoff"]
-    )
+    terms = Terms(timeout_seconds=params["timeout"], retries=params["retries"], backoff_seconds=params["backoff"])
+    return HookEntry("", terms=terms)
 
 
-def _resolved(target: Target, catalogue: Catalogue, entries: list[tuple[str, HookEntry]]) -> list[PlannedHook]:
+def _resolved(target: Target, catalogue: Catalogue, entries: list[HookEntry]) -> list[PlannedHook]:
     """Hooks that may run; refused before the first one is carried out."""
-    stages = Stages(pre=tuple(entry for _path, entry in entries))
+    stages = Stages(pre=tuple(entries))
     sources = read_sources(target.client, target.namespace, stages, catalogue, target.installation)
     return [
-        resolve(entry, "pre", number, catalogue, sources, target.installation, path)
-        for number, (path, entry) in enumerate(entries)
+        resolve(entry, "pre", number, catalogue, sources, target.installation) for number, entry in enumerate(entries)
     ]
 
 
@@ -243,6 +246,7 @@ VERB = Verb(
         **CONNECTION,
         **TARGET,
         **INSTALLATION,
+        **LEASE,
         "names": {"type": "list", "elements": "str"},
         "statements": {"type": "list", "elements": "str"},
         "config_map": {
@@ -257,7 +261,6 @@ VERB = Verb(
         "timeout": {"type": "float", "default": 30.0},
         "retries": {"type": "int", "default": 3},
         "backoff": {"type": "float", "default": 1.0},
-        "lease_seconds": {"type": "int", "default": 30},
     },
     run,
     conditions={

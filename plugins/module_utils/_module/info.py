@@ -22,6 +22,7 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.h
     Sources,
     plan_hooks,
 )
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.preflight import at_rest
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.settings import GUIDE
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.snapshot import Snapshot
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.spec import UpgradeSpec
@@ -42,6 +43,7 @@ from ansible_collections.steady.rollout.plugins.module_utils._kube.record import
 from ansible_collections.steady.rollout.plugins.module_utils._module.call import (
     CONNECTION,
     INSTALLATION,
+    LEASE,
     TARGET,
     Call,
     Result,
@@ -94,9 +96,13 @@ def run(call: Call) -> Result:
             if reached is not None and spec is not None:
                 _check_privileges(reached, target.fe.user, spec, hooks)
         handover = replace(handover, mode=handover.mode or _mode(frontends, objects))
-        keys = (*GUIDE, *(spec.held if spec else ()), *(key for hook in hooks for key in hook.keys))
-        view = _look(frontends, objects, handover.mode, tuple(dict.fromkeys(keys)))
+        named = (*GUIDE, *(spec.held if spec else ()), *(key for hook in hooks for key in hook.keys))
+        keys = tuple(dict.fromkeys(named))
+        view = _look(frontends, objects, handover.mode, keys)
     snapshot = _snapshot(target, objects, handover.mode, view)
+    if _is_free(held, call) and not at_rest(snapshot, keys):
+        # A run that took the lease after it was read may just be at work on what was seen.
+        held = lease.read(target.client, target.namespace, target_name(target.cluster))
     remaining = held.remaining(call.clock.now()) if held else 0.0
     if remaining <= 0:
         seen = LeaseSeen(held.holder, held.resource_version, held.transitions) if held else LeaseSeen()
@@ -202,6 +208,10 @@ def _lease(target: Target, handover: Handover, call: Call) -> lease.State | None
     return lease.read(target.client, target.namespace, target_name(target.cluster))
 
 
+def _is_free(held: lease.State | None, call: Call) -> bool:
+    return held is None or held.remaining(call.clock.now()) <= 0
+
+
 def _mode(frontends: Frontends, objects: ClusterObjects) -> str:
     """The run_mode that an FE tells, where its ConfigMap says nothing; StarRocks' default where none answers."""
     for pod in objects.pods:
@@ -253,11 +263,11 @@ VERB = Verb(
         **CONNECTION,
         **TARGET,
         **INSTALLATION,
+        **LEASE,
         "purpose": {"type": "str", "choices": ["look", "upgrade"], "default": "look"},
         "spec": {"type": "dict"},
         "progress": {"type": "str", "default": ""},
         "wait_for_lease": {"type": "float", "default": 0.0},
-        "lease_seconds": {"type": "int", "default": 30},
     },
     run,
 )

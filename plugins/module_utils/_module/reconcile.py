@@ -17,6 +17,7 @@ from ansible_collections.steady.rollout.plugins.module_utils._kube.read import c
 from ansible_collections.steady.rollout.plugins.module_utils._module.call import (
     CONNECTION,
     INSTALLATION,
+    LEASE,
     Call,
     Result,
     Verb,
@@ -24,7 +25,7 @@ from ansible_collections.steady.rollout.plugins.module_utils._module.call import
 from ansible_collections.steady.rollout.plugins.module_utils._module.reconcile_cluster import reconcile_cluster
 from ansible_collections.steady.rollout.plugins.module_utils._module.reconcile_upgrade import UpgradePass
 
-_BOUNDS = {"patience": (0, 600), "pass_seconds": (1, 3600)}
+_BOUNDS = {"patience": (0, 600), "pass_seconds": (1, 3600), "release_seconds": (1, 86400)}
 
 
 def run(call: Call) -> Result:
@@ -64,13 +65,14 @@ VERB = Verb(
     {
         **CONNECTION,
         **INSTALLATION,
+        **LEASE,
         "kind": {"type": "str", "choices": ["StarRocksCluster", "StarRocksUpgrade"], "required": True},
         "name": {"type": "str", "required": True},
         "namespace": {"type": "str", "required": True},
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "patience": {"type": "float", "default": 5.0},
         "pass_seconds": {"type": "float", "default": 60.0, "no_log": False},
-        "lease_seconds": {"type": "int", "default": 30},
+        "release_seconds": {"type": "float", "default": 900.0, "no_log": False},
     },
     run,
 )

@@ -50,7 +50,9 @@ from ansible_collections.steady.rollout.plugins.module_utils._engine.steps.conte
 from ansible_collections.steady.rollout.plugins.module_utils._engine.tell import teller
 from ansible_collections.steady.rollout.plugins.module_utils._engine.wait import StepFailed
 from ansible_collections.steady.rollout.plugins.module_utils._engine.world import World
+from ansible_collections.steady.rollout.plugins.module_utils._fe.connect import Frontends
 from ansible_collections.steady.rollout.plugins.module_utils._fe.privileges import check_privileges
+from ansible_collections.steady.rollout.plugins.module_utils._fe.settings import read_settings
 from ansible_collections.steady.rollout.plugins.module_utils._kube.client import KubeClient
 from ansible_collections.steady.rollout.plugins.module_utils._kube.read import workload_of
 from ansible_collections.steady.rollout.plugins.module_utils._kube.record import RecordStore
@@ -60,6 +62,8 @@ from ansible_collections.steady.rollout.plugins.module_utils._module.runners imp
 from ansible_collections.steady.rollout.plugins.module_utils._module.step import keys_of
 from ansible_collections.steady.rollout.plugins.module_utils._module.target import Target
 
+# Who a run is that passes over a StarRocksUpgrade carry out: this, and its uid.
+UPGRADES = "starrocksupgrade/"
 # No decision needs more acts in a row: end, put back, begin anew, run, hold.
 _MOST_ACTS = 8
 # How soon to look again for what the object itself would not tell.
@@ -88,6 +92,7 @@ class ClusterPass:
     shown: bool = False
     mends: bool = False
     warnings: list[str] = field(default_factory=list)
+    _is_orphaned: bool | None = None
 
     def run(self) -> Result:
         """Go as far as it goes, mirror the state on the object, and say when to look again."""
@@ -144,7 +149,7 @@ class ClusterPass:
             return found.wish
         stages = Stages(pre=found.hooks)
         sources = read_sources(self.client, target.namespace, stages, catalogue, target.installation)
-        self.hooks = plan_hooks(stages, catalogue, sources, target.installation, " and ".join(found.sources))
+        self.hooks = plan_hooks(stages, catalogue, sources, target.installation)
         refusals = self.hooks.refusals.get("pre", ())
         if refusals:
             # A ConfigMap may come, or a right to read it; no change of this object would tell.
@@ -182,8 +187,40 @@ class ClusterPass:
             images={c: workload.image for c, workload in snapshot.workloads.items()},
             rolling=any(pod.image != snapshot.workloads[pod.component].image for pod in snapshot.pods),
             unsettled=str(refusal) if refusal is not None else "",
-            busy=_busy(record),
+            busy=self._busy,
         )
+
+    @property
+    def _busy(self) -> str:
+        """Another run that has begun on the cluster and has not ended; nobody waits for what nobody will end."""
+        text = _busy(self.record)
+        if not text or self.record is None or not self._orphaned:
+            return text
+        if self.record.phase not in ("running", "rolling-back"):
+            return ""
+        return f"{text}, and whose StarRocksUpgrade is gone: run the playbook steady.rollout.starrocks_restore"
+
+    @property
+    def _orphaned(self) -> bool:
+        """Whether somebody removed, without its end, the StarRocksUpgrade whose preparation our annotation tells."""
+        if self._is_orphaned is None:
+            name = status.mirrored_by(self._annotations.get(status.MIRROR)).removeprefix("StarRocksUpgrade/")
+            self._is_orphaned = bool(name) and self._upgrade_is_gone(name)
+        return self._is_orphaned
+
+    def _upgrade_is_gone(self, name: str) -> bool:
+        try:
+            upgrade = objects.read_upgrade(self.client, str(self.resource["metadata"]["namespace"]), name)
+        except RolloutError:
+            # Who does not see it does not know that it is gone.
+            return False
+        run = self.record.run if self.record is not None else ""
+        another = run.startswith(UPGRADES) and upgrade is not None and run != f"{UPGRADES}{upgrade['metadata']['uid']}"
+        return upgrade is None or another
+
+    @property
+    def _annotations(self) -> Mapping[str, str]:
+        return self.resource["metadata"].get("annotations") or {}
 
     # -- what is done ----------------------------------------------------------------------------------------------
 
@@ -220,28 +257,38 @@ class ClusterPass:
 
     def _forbidden(self, snapshot: Snapshot, handover: Handover) -> str:
         """Why the hooks must not be run on this cluster, empty when they may; before anything is touched."""
-        images = self._seen(snapshot).images
-        refusals = hook_refusals(self.hooks, snapshot, "upgrade", images, {}, None, under_way=False)
+        images, refusals = self._seen(snapshot).images, []
         try:
             if any(hook.kind == "script" for hook in self.hooks.pre):
                 check_password(self._target.fe, dict(self.resource))
-            self._check_privileges(snapshot, handover)
+            with self._target.frontends(handover) as frontends:
+                self._check_privileges(snapshot, frontends)
+                snapshot = self._with_own_settings(snapshot, frontends)
         except Refused as refused:
             refusals.append(refused)
+        refusals += hook_refusals(self.hooks, snapshot, "upgrade", images, {}, None, under_way=False)
         # A grant or another Secret may come, and no change of this object would tell.
         self.mends = self.mends or bool(refusals)
         return "; ".join(f"{refused.reason}; {refused.remedy}" for refused in refusals)
 
-    def _check_privileges(self, snapshot: Snapshot, handover: Handover) -> None:
+    def _with_own_settings(self, snapshot: Snapshot, frontends: Frontends) -> Snapshot:
+        """The leader's settings with those that only hooks are about: a look reads no others than the guide's."""
+        known = snapshot.settings.get(snapshot.leader or "")
+        keys = {key for hook in self.hooks.pre for key in hook.keys}
+        if known is None or keys <= set(known.values):
+            return snapshot
+        read = read_settings(frontends.session(known.pod), keys - set(known.values))
+        seen = replace(known, values={**known.values, **read})
+        return replace(snapshot, settings={**snapshot.settings, known.pod: seen})
+
+    def _check_privileges(self, snapshot: Snapshot, frontends: Frontends) -> None:
         """Refuse hooks that need more of the FE than OPERATE, without which nothing at all could be seen of it."""
         demanding = [hook for hook in self.hooks.pre if set(hook.rights) - {"OPERATE"}]
         if not demanding or snapshot.leader is None:
             return
-        target = self._target
-        with target.frontends(handover) as frontends:
-            session = frontends.session(snapshot.leader)
-            for hook in demanding:
-                check_privileges(session, hook.rights, target.fe.user, f"hook {hook.name}")
+        session = frontends.session(snapshot.leader)
+        for hook in demanding:
+            check_privileges(session, hook.rights, self._target.fe.user, f"hook {hook.name}")
 
     def _carry_on(self, wish: Wish | str | None, snapshot: Snapshot, handover: Handover, preparing: Preparing) -> None:
         began = self.state
@@ -299,8 +346,8 @@ class ClusterPass:
         ledger.take_lease(f"starrockscluster/{self._uid}", call.say, wait=False)
         try:
             self.record = ledger.present
-            if _busy(self.record):
-                raise Waiting(f"waits for {_busy(self.record)}", again_in=preparation.WAIT_SECONDS)
+            if self._busy:
+                raise Waiting(f"waits for {self._busy}", again_in=preparation.WAIT_SECONDS)
             made = self._plan(snapshot)
             with target.frontends(ledger.handover) as frontends:
                 world = World(self.client, frontends, ledger.handover, keys_of(target, made, ledger.present))
@@ -336,9 +383,9 @@ class ClusterPass:
         """Our annotation, and our field in the status where the definition has it; only what does not stand there."""
         if self.call.check_mode or self.resource["metadata"].get("deletionTimestamp"):
             return
-        present = (self.resource["metadata"].get("annotations") or {}).get(status.MIRROR)
+        present = self._annotations.get(status.MIRROR)
         text = status.mirror(self.state)
-        if status.mirrored_by(present) and (text is None or _busy(self.record)):
+        if status.mirrored_by(present) and (text is None or self._busy) and not self._orphaned:
             # A StarRocksUpgrade tells of its own preparation there, and is not to be contradicted while it runs.
             return
         told = objects.write_mirror(self.client, self.resource, text)
@@ -391,7 +438,7 @@ def _busy(record: Record | None) -> str:
     if record is None or record.spec_hash == PREPARATION or record.finished:
         return ""
     # Only a StarRocksUpgrade comes back by itself for what it still owes in its end.
-    if record.phase not in ("running", "rolling-back") and not record.run.startswith("starrocksupgrade/"):
+    if record.phase not in ("running", "rolling-back") and not record.run.startswith(UPGRADES):
         return ""
     goal = ", ".join(f"{component} {image}" for component, image in sorted(record.target.items()))
     return f"the run {record.run} to {goal}, which has begun and not ended"

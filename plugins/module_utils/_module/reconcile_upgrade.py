@@ -29,9 +29,10 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.p
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.progress import Record, load
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.spec import UpgradeSpec, parse_spec
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.status import Told
-from ansible_collections.steady.rollout.plugins.module_utils._engine import objects
+from ansible_collections.steady.rollout.plugins.module_utils._engine import letting_go, objects
 from ansible_collections.steady.rollout.plugins.module_utils._engine.ledger import LABELS, target_name
 from ansible_collections.steady.rollout.plugins.module_utils._engine.patience import AGAIN_SECONDS, Waiting
+from ansible_collections.steady.rollout.plugins.module_utils._kube import lease
 from ansible_collections.steady.rollout.plugins.module_utils._kube.client import KubeClient
 from ansible_collections.steady.rollout.plugins.module_utils._kube.read import cluster_path
 from ansible_collections.steady.rollout.plugins.module_utils._kube.record import RecordStore
@@ -90,17 +91,42 @@ class UpgradePass:
 
     def release(self) -> Result:
         """The end of a StarRocksUpgrade that is deleted: its run puts back what it holds, and gives up the lease."""
+        why = letting_go.let_go(
+            self.client, self.upgrade["metadata"], self.call.clock, self.call.params["release_seconds"]
+        )
+        if why:
+            return self._let_go(why)
         try:
             owed = self._put_back()
         except NotFound as error:
             if self._cluster_stands():
-                return self._result("Releasing", error.reason, AGAIN_SECONDS)
+                return self._releasing(error.reason)
             return self._result("Released", "the StarRocksCluster is gone, and nothing is left to put back", None)
         except RolloutError as error:
-            return self._result("Releasing", error.reason, AGAIN_SECONDS)
+            return self._releasing(error.reason)
         if owed:
-            return self._result("Releasing", owed, AGAIN_SECONDS)
+            return self._releasing(owed)
         return self._result("Released", "every setting is back" if self.progress else "nothing is owed", None)
+
+    def _releasing(self, owed: str) -> Result:
+        """What keeps it, in its status as well: somebody waits for it to go."""
+        self._tell(self._waits("Releasing", RolloutError(owed), AGAIN_SECONDS))
+        return self._result("Releasing", owed, AGAIN_SECONDS)
+
+    def _let_go(self, why: str) -> Result:
+        """The end of one whose settings could not be put back: they stay in the record, for starrocks_restore."""
+        try:
+            record = self._own(self._written())
+        except RolloutError as error:
+            left = f"what it holds is not known: {error.reason}"
+        else:
+            if record is None or record.finished:
+                return self._result("Released", "nothing is owed", None)
+            left = f"left as they are: {', '.join(sorted(record.journal.open_keys)) or 'the lease and the record'}"
+        text = f"{left}. {why[0].upper()}{why[1:]}. If the cluster goes on, run starrocks_restore for {self._cluster}."
+        if not self.call.check_mode:
+            letting_go.tell(self.client, self._regarding, self.call.clock, text, self.call.say)
+        return self._result("Abandoned", text, None)
 
     def _put_back(self) -> str:
         """Put back what the run holds, and give up its lease; what is still owed, empty when nothing is.
@@ -109,11 +135,19 @@ class UpgradePass:
         """
         record = self._own(self._written())
         if record is None or record.finished:
+            self._let_go()
             return ""
         last = self._carry_out("restore", {})
         if last.get("stopped") or (self._record is not None and not self._record.finished):
             return str(last.get("waits_for") or last.get("reason") or "settings that are still to be put back")
         return ""
+
+    def _let_go(self) -> None:
+        """Give up a lease that a pass which was killed still holds."""
+        name = target_name(self._cluster)
+        state = lease.read(self.client, self._namespace, name)
+        if state is not None and state.holder == self.holder:
+            lease.release(self.client, lease.Held(self._namespace, name, self.holder, state.resource_version))
 
     def _cluster_stands(self) -> bool:
         """Whether the StarRocksCluster is there, or may be: something else was not found then."""
@@ -400,11 +434,11 @@ def going(record: Record) -> str:
 
 
 def _for_plan(seen: Result, spec: dict[str, Any], direction: str, holder: str) -> dict[str, Any]:
-    lease = seen["lease"] if seen["lease"]["holder"] != holder else None
+    others = seen["lease"] if seen["lease"]["holder"] != holder else None
     return {
         "snapshot": seen["snapshot"],
         "record": seen["record"],
-        "lease": lease,
+        "lease": others,
         "spec": spec,
         "hooks": seen["hooks"],
         "direction": direction,

@@ -33,6 +33,7 @@ from ansible_collections.steady.rollout.plugins.module_utils._fe.options import 
 from ansible_collections.steady.rollout.plugins.module_utils._module.call import (
     CONNECTION,
     INSTALLATION,
+    LEASE,
     TARGET,
     Call,
     Result,
@@ -87,6 +88,7 @@ def _carry_out(call: Call, target: Target, plan: Plan, step: Step, handover: Han
             plan,
             call.say,
             connection=shareable(call.params),
+            hook_rules=target.installation.hooks,
             runners=runners_of(target, handover, frontends),
             patience=call.params["patience"],
         )
@@ -234,13 +236,13 @@ VERB = Verb(
         **CONNECTION,
         **TARGET,
         **INSTALLATION,
+        **LEASE,
         "plan": {"type": "dict", "required": True},
         "step": {"type": "str", "required": True},
         "spec": {"type": "dict", "default": {}},
         "progress": {"type": "str", "default": ""},
         "holder": {"type": "str", "default": ""},
         "patience": {"type": "float"},
-        "lease_seconds": {"type": "int", "default": 30},
     },
     run,
 )

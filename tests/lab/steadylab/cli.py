@@ -43,7 +43,7 @@ def _up_parser() -> argparse.ArgumentParser:
 
 def up(arguments: Sequence[str]) -> int:
     """Start a lab."""
-    lab = Lab.up(**vars(_up_parser().parse_args(arguments)))
+    lab = Lab.up(stays=True, **vars(_up_parser().parse_args(arguments)))
     print(lab.kubeconfig)
     return 0
 

@@ -31,6 +31,18 @@ APPLY_PATCH: Final = "application/apply-patch+yaml"
 FIELD_MANAGER: Final = "steady-lab"
 # The server ends a watch after this many seconds; the client then goes on from the last resourceVersion.
 WATCH_SECONDS: Final = 300
+# An API server that takes up a new definition answers 429 with Retry-After until its storage stands.
+_BUSY = urllib3.Retry(
+    None,
+    connect=0,
+    read=0,
+    redirect=0,
+    other=0,
+    status=10,
+    status_forcelist=[429],
+    allowed_methods=None,
+    raise_on_status=False,
+)
 TIMEOUT: Final = urllib3.Timeout(connect=5, read=30)
 
 _PREFIXES: Final = {
@@ -130,7 +142,7 @@ class Api:
         if user.get("token"):
             self._headers["Authorization"] = f"Bearer {user['token']}"
         self.server = str(cluster["server"]).rstrip("/")
-        self._http = urllib3.PoolManager(ssl_context=tls, maxsize=8, retries=False, timeout=TIMEOUT)
+        self._http = urllib3.PoolManager(ssl_context=tls, maxsize=8, retries=_BUSY, timeout=TIMEOUT)
 
     def raw(
         self,

@@ -118,6 +118,7 @@ class Lab:
         self.name = name
         self.directory = paths.labs_home() / name
         self._api: Api | None = None
+        self._starter: int | None = None
 
     # Start and end.
 
@@ -132,11 +133,13 @@ class Lab:
         be: int = 3,
         cn: int = 0,
         version: str = "3.3.1",
+        stays: bool = False,
         **others: Any,
     ) -> Lab:
         """Start a lab (or reuse a healthy one of the same name and parameters) and wait until its cluster runs.
 
-        `cluster=None` makes an empty plane; `others` are the further fields of `Parameters`.
+        `cluster=None` makes an empty plane; `others` are the further fields of `Parameters`. A lab that is started here
+        goes with the process that starts it, also where that is killed, unless it `stays`.
 
         :raises LabError: it cannot be started, or one of that name runs with other parameters.
         """
@@ -150,6 +153,7 @@ class Lab:
             if lab._reusable(parameters, external):
                 say(f"lab {name}: already up, reused")
             else:
+                lab._starter = None if stays else os.getpid()
                 lab._start(parameters, binaries, external)
         return lab
 
@@ -241,6 +245,7 @@ class Lab:
         new = plane.Plane(self.directory, binaries, plane.Ports.find(), parameters.audit)
         new.spawned = self._recorder(parameters, binaries, asdict(new.ports), None)
         new.spawned([])
+        self._start_warden()
         new.prepare()
         api = new.start_server()
         definitions = objects.crds()
@@ -262,6 +267,14 @@ class Lab:
         new.restart_kubelets(kubelet.Timing(ready=parameters.ready_seconds, termination=parameters.termination_seconds))
         new.check()
         self._complete()
+
+    def _start_warden(self) -> None:
+        """Start what takes the lab down when its starter has ended, before anything else that could be left."""
+        if self._starter is None:
+            return
+        (self.directory / "logs").mkdir(exist_ok=True, mode=0o700)
+        ticks = processes.start_ticks(self._starter)
+        plane.start_python(self.directory, "warden", "steadylab.warden", self.name, str(self._starter), str(ticks))
 
     def _start_programs(self, new: plane.Plane, parameters: Parameters, *, forward: bool) -> None:
         """Start the operator, the simulator and what links port-forwards to it."""
@@ -360,6 +373,7 @@ class Lab:
         new = plane.Plane(self.directory, binaries, plane.Ports(0, 0, 0, 0))
         new.spawned = self._recorder(parameters, binaries, {}, external)
         new.spawned([])
+        self._start_warden()
         for name in ("logs", "kubeconfigs"):
             (self.directory / name).mkdir(exist_ok=True, mode=0o700)
         plane.write_private(self.directory / "kubeconfig", Path(external).read_text())

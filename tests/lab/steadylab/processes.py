@@ -38,7 +38,7 @@ class Component:
 
     def alive(self) -> bool:
         """Whether that very process still runs: an id alone may have gone to another process."""
-        return _start_ticks(self.pid) == self.start_ticks
+        return start_ticks(self.pid) == self.start_ticks
 
     def log_tail(self, lines: int = 15) -> str:
         """The end of its log, for messages."""
@@ -49,7 +49,7 @@ class Component:
         return "\n".join(text.splitlines()[-lines:])
 
 
-def _start_ticks(pid: int) -> int | None:
+def start_ticks(pid: int) -> int | None:
     """Field 22 of /proc/<pid>/stat (proc_pid_stat(5)), or None if there is no such living process."""
     try:
         text = (PROC / str(pid) / "stat").read_text()
@@ -81,7 +81,7 @@ def spawn(
             )
         except OSError as error:
             raise ProcessError(f"cannot start {name}: {error}") from error
-    ticks = _start_ticks(process.pid)
+    ticks = start_ticks(process.pid)
     # The lab outlives this process: without this, Popen would complain about a child that still runs.
     process.returncode = 0
     return Component(name, process.pid, -1 if ticks is None else ticks, log)
@@ -100,7 +100,7 @@ def find(directory: Path) -> list[int]:
     marker = f"{MARKER}={directory}".encode()
     own = os.getpid()
     pids = (int(entry.name) for entry in PROC.iterdir() if entry.name.isdigit())
-    return sorted(pid for pid in pids if pid != own and _carries_marker(pid, marker) and _start_ticks(pid) is not None)
+    return sorted(pid for pid in pids if pid != own and _carries_marker(pid, marker) and start_ticks(pid) is not None)
 
 
 def _pidfd(pid: int) -> int | None:

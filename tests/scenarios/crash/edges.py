@@ -30,6 +30,8 @@ class Kind(Enum):
     RECORD_CREATE = "record-create"
     RECORD_WRITE = "record-write"
     CLUSTER_PATCH = "cluster-patch"
+    MIRROR = "mirror"
+    STATUS = "status"
     POD_DELETE = "pod-delete"
     SETTING = "setting"
     LEADER = "leader"
@@ -42,6 +44,8 @@ class Kind(Enum):
 # How many of these a run passes depends on time, and where it renews its lease. They are counted over the whole run
 # instead of within one step, and only the first of each name is a crash point: one moment of reading is as any other.
 PASSING: Final = frozenset({Kind.READ, Kind.REVIEW, Kind.WATCH, Kind.QUERY, Kind.LEASE_RENEW, Kind.EVENT})
+
+_STATUSES: Final = frozenset({("starrocksupgrades", "status"), ("starrocksclusters", "status")})
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,7 @@ def stem(kind: Kind, what: str, where: str) -> str:
 
 def of_request(method: str, path: str, body: Any) -> tuple[Kind, str]:
     """Kind and object of a request to the API server."""
-    resource, name = _resource(path)
+    resource, name, subresource = _resource(path)
     if resource.startswith("selfsubject"):
         return Kind.REVIEW, resource
     if method == "GET":
@@ -83,8 +87,10 @@ def of_request(method: str, path: str, body: Any) -> tuple[Kind, str]:
         return Kind.RECORD_CREATE if method == "POST" else Kind.RECORD_WRITE, "record"
     if resource == "events":
         return Kind.EVENT, "event"
-    if resource == "starrocksclusters" and method == "PATCH":
-        return Kind.CLUSTER_PATCH, _operations(body)
+    if method == "PATCH" and (resource, subresource) in _STATUSES:
+        return Kind.STATUS, resource
+    if method == "PATCH" and resource == "starrocksclusters":
+        return (Kind.CLUSTER_PATCH, _operations(body)) if isinstance(body, list) else (Kind.MIRROR, "mirror")
     if resource == "pods" and method == "DELETE":
         return Kind.POD_DELETE, name
     return Kind.UNKNOWN, f"{method} {resource}"
@@ -104,13 +110,14 @@ def of_statement(sql: str) -> tuple[Kind, str]:
     return Kind.UNKNOWN, text
 
 
-def _resource(path: str) -> tuple[str, str]:
-    """The plural and the name in /api/v1/..., /apis/GROUP/VERSION/...; both with or without a namespace."""
+def _resource(path: str) -> tuple[str, str, str]:
+    """Plural, name and subresource in /api/v1/..., /apis/GROUP/VERSION/...; both with or without a namespace."""
     parts = path.strip("/").split("/")
     parts = parts[2:] if parts[0] == "api" else parts[3:]
     if parts[:1] == ["namespaces"] and len(parts) > 2:
         parts = parts[2:]
-    return parts[0] if parts else path, parts[1] if len(parts) > 1 else ""
+    plural, name, subresource, *_more = [*parts, "", "", ""]
+    return plural or path, name, subresource
 
 
 def _of_lease(method: str, spec: dict[str, Any]) -> Kind:

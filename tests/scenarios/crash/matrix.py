@@ -9,15 +9,14 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final
 
 from scenarios.cluster import KEYS, StarRocks, down_at_once
 from scenarios.crash import probe
 from scenarios.crash.edges import PASSING, Edge, Kind
+from scenarios.crash.fronts import LEASE_SECONDS, VARIABLES, Ending, Play, Preparation, Upgrade
 from scenarios.playbook import Driver, Run
 
-Ending = Literal["continue", "restore"]
-LEASE_SECONDS: Final = 3
 # Values nobody has by default: a restore of constants would be seen.
 VALUES: Final = dict(zip(KEYS, ("12345", "321", "false", "false"), strict=True))
 # What a hook holds beside the settings of the upgrade guide.
@@ -30,7 +29,7 @@ class Story:
     """An upgrade: what is asked for, and the tag that all pods of a component have in the end.
 
     `leader` leads at first, in a StarRocks that can transfer its leader; `released`: an earlier run left its lease.
-    `component` is the one that the upgrade is about; empty means all.
+    `component` is the one that the upgrade is about; empty means all. `front` plays it.
     """
 
     name: str
@@ -39,6 +38,7 @@ class Story:
     leader: str = "prod-fe-0"
     released: bool = False
     component: str = ""
+    front: type[Play | Upgrade | Preparation] = Play
 
     @property
     def succeeds(self) -> bool:
@@ -73,6 +73,30 @@ STORIES: Final = (
         },
         "3.3.2",
         component="be",
+    ),
+    Story(
+        "passes",
+        {
+            "target": {"images": {"be": "starrocks/be-ubuntu:3.3.2"}},
+            "stages": {"pre": [{"name": "history", "predefined": "drop-job-history"}]},
+        },
+        "3.3.2",
+        component="be",
+        front=Upgrade,
+    ),
+    Story(
+        "broken-passes",
+        {"target": {"images": {"be": "starrocks/be-ubuntu:3.3.2-broken"}}},
+        BEFORE,
+        component="be",
+        front=Upgrade,
+    ),
+    Story(
+        "preparation",
+        {"hooks": "disable-tablet-clone,disable-balancer,drop-job-history"},
+        BEFORE,
+        component="be",
+        front=Preparation,
     ),
 )
 
@@ -112,7 +136,7 @@ def all_cases(traces: dict[str, probe.Trace]) -> list[Case]:
     for story, trace in traces.items():
         for number, (edge, moment) in enumerate(points(trace)):
             reach: probe.Reach = "playbook" if number % 5 == 4 else "everything"
-            cases += [Case(story, str(edge), moment, reach, ending) for ending in get_args(Ending)]
+            cases += [Case(story, str(edge), moment, reach, ending) for ending in story_of(story).front.endings]
     return cases
 
 
@@ -122,9 +146,11 @@ KINDS: Final = tuple(kind for kind in Kind if kind is not Kind.UNKNOWN)
 
 def sample(cases: list[Case], kind: Kind, seed: int) -> Case:
     """A case of that kind of edge, drawn by the seed; the endings take turns."""
-    ending = get_args(Ending)[KINDS.index(kind) % 2]
-    fitting = [case for case in cases if Edge.parse(case.edge).kind is kind and case.ending == ending]
-    assert fitting, f"no run came to an edge of kind {kind.value}"
+    of_kind = [case for case in cases if Edge.parse(case.edge).kind is kind]
+    assert of_kind, f"no run came to an edge of kind {kind.value}"
+    endings = sorted({case.ending for case in of_kind})
+    ending = endings[KINDS.index(kind) % len(endings)]
+    fitting = [case for case in of_kind if case.ending == ending]
     return random.Random(f"{seed} {kind.value}").choice(fitting)
 
 
@@ -145,9 +171,8 @@ def _prepare(starrocks: StarRocks, story: Story) -> None:
 def undisturbed(driver: Driver, starrocks: StarRocks, story: Story, trace: Path) -> probe.Trace:
     """Play the story to its end and return the edges it passed."""
     _prepare(starrocks, story)
-    document = driver.document(None, **story.spec)
-    ended = driver.run(document, environment=probe.environment(trace), **_variables())
-    assert (ended.rc == 0) is story.succeeds, ended.stdout
+    ended = story.front(driver, starrocks, story.spec).tell(probe.environment(trace))
+    assert (ended.rc == 0) is (story.succeeds or story.front is not Play), ended.stdout
     return probe.Trace.read(trace)
 
 
@@ -156,37 +181,50 @@ def play(driver: Driver, starrocks: StarRocks, case: Case, trace: Path) -> None:
     story = story_of(case.story)
     _prepare(starrocks, story)
     strategies, pods, mark = starrocks.strategies, set(starrocks.pods), starrocks.mark()
-    document = driver.document(None, **story.spec)
+    front = story.front(driver, starrocks, story.spec)
     order = probe.Order(case.edge, moment=case.moment, reach=case.reach)
-    killed = driver.run(document, environment=probe.environment(trace, order), **_variables())
+    killed = front.tell(probe.environment(trace, order))
     assert probe.Trace.read(trace).killed_at == case.edge, f"{case}: never came to that edge\n{killed.stdout}"
     assert killed.rc < 0 or killed.rc > 128, f"{case}: it was not killed\n{killed.stdout}"
     if case.ending == "restore":
         _restore(driver, starrocks, case)
         _check_settings(starrocks, story)
-    _continue(driver, starrocks, case, story, strategies)
+    elif case.ending == "delete":
+        front.delete()
+        _check_settings(starrocks, story)
+        _check_released(starrocks)
+    front.go_on(case.ending)
+    if story.front is not Play:
+        _check_settings(starrocks, story)
+    if story.front is not Preparation:
+        _continue(driver, starrocks, case, story, strategies)
+    _check_released(starrocks)
+    assert starrocks.strategies == strategies, case
     assert all(len(down) <= 1 for down in down_at_once(pods, starrocks.pod_events(mark))), case
 
 
-def _variables() -> dict[str, int]:
-    return {"starrocks_upgrade_lease_seconds": LEASE_SECONDS}
-
-
 def _restore(driver: Driver, starrocks: StarRocks, case: Case) -> None:
+    owed = starrocks.record is not None and starrocks.record["phase"] != "done"
     ended = driver.restore(starrocks_restore_lease_seconds=LEASE_SECONDS)
     assert ended.rc == 0, f"{case}\n{ended.stdout}"
+    if owed:
+        # Where nothing is, nothing is done, and a dead run's lease runs out by itself.
+        starrocks.assert_released()
+
+
+def _check_released(starrocks: StarRocks) -> None:
+    """Nobody holds the lease; a run that died before it wrote a record had nothing but its lease, which runs out."""
     if starrocks.record is not None:
-        # Without a record nothing is owed, and the dead run's lease runs out by itself.
         starrocks.assert_released()
 
 
 def _continue(driver: Driver, starrocks: StarRocks, case: Case, story: Story, strategies: dict[str, Any]) -> None:
     """The same command again ends the story; where it succeeds, once more changes nothing."""
     document = driver.document(None, **_accepting(story.spec))
-    ended = driver.run(document, **_variables())
+    ended = driver.run(document, **VARIABLES)
     _check_end(starrocks, case, story, ended, strategies)
     if story.succeeds:
-        again = driver.run(document, **_variables()).succeeded()
+        again = driver.run(document, **VARIABLES).succeeded()
         assert " changed=0 " in f"{again.text} ", f"{case}\n{again.stdout}"
 
 

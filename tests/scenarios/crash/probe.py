@@ -92,7 +92,7 @@ class Probe:
         """Wrap the places through which all I/O of the product goes."""
         from ansible_collections.steady.rollout.plugins.module_utils._fe.connect import Session
         from ansible_collections.steady.rollout.plugins.module_utils._kube.client import KubeClient
-        from ansible_collections.steady.rollout.plugins.module_utils._module import report
+        from ansible_collections.steady.rollout.plugins.module_utils._module import report, step
         from ansible_collections.steady.rollout.plugins.plugin_utils._action import VerbAction
 
         self._wrap(
@@ -101,7 +101,8 @@ class Probe:
         self._wrap(KubeClient, "stream", lambda _self, path, **_more: (Kind.WATCH, path.rsplit("/", 1)[1]))
         self._wrap(Session, "run", lambda _self, sql, **_more: of_statement(sql))
         self._wrap(report, "write_whole", lambda _folder, name, _text: (Kind.REPORT, name.rsplit(".", 1)[1]))
-        self._follow_steps(VerbAction)
+        self._follow_tasks(VerbAction)
+        self._follow_steps(step)
 
     def _wrap(self, owner: Any, name: str, describe: Callable[..., tuple[Kind, str]]) -> None:
         original = getattr(owner, name)
@@ -116,7 +117,7 @@ class Probe:
 
         setattr(owner, name, traced)
 
-    def _follow_steps(self, action: Any) -> None:
+    def _follow_tasks(self, action: Any) -> None:
         """Have the name of the running task, with the step of starrocks_step, before its first edge."""
         original = action.run
 
@@ -129,6 +130,21 @@ class Probe:
             return original(plugin, *arguments, **more)
 
         action.run = named
+
+    def _follow_steps(self, verb: Any) -> None:
+        """Have the steps of a pass behind the name of its one task."""
+        original = verb.run
+
+        @functools.wraps(original)
+        def named(call: Any) -> Any:
+            task = self._where
+            self._where = f"{task} {call.params['plan']['direction']} {call.params['step']}"
+            try:
+                return original(call)
+            finally:
+                self._where = task
+
+        verb.run = named
 
     def _begin(self, kind: Kind, what: str) -> Edge:
         with self._lock:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the steady.rollout authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""kill -9 at the product's own I/O edges, each followed by continuing or by restoring.
+"""kill -9 at the product's own I/O edges, each followed by continuing, by restoring, or by deleting what asked for it.
 
 `make test` plays a seeded sample with a point of each kind; `make test-crash` the whole matrix, in `STEADY_CRASH_JOBS`
 clusters at a time, and goes on where it was stopped.
@@ -47,7 +47,7 @@ def driver_of(starrocks: StarRocks, folder: Path) -> Driver:
 
 
 @pytest.fixture(scope="session")
-def cases(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> list[Case]:
+def cases(lab: Lab, upgrades_defined: None, tmp_path_factory: pytest.TempPathFactory) -> list[Case]:
     """The full matrix, from one undisturbed run of each story."""
     folder = tmp_path_factory.mktemp("undisturbed")
 

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.steady.rollout.plugins.module_utils._domain.database import rules
+from ansible_collections.steady.rollout.plugins.module_utils._aws import mint
+from ansible_collections.steady.rollout.plugins.module_utils._domain.database import aws, rules
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database.output import _CAUSES
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database.spec import parse_document
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database.verdict import NEEDS_A_PERSON
@@ -61,8 +63,8 @@ def test_each_document_of_the_page_is_valid(text: str) -> None:
 
 def test_the_page_names_every_reason_that_a_person_may_meet() -> None:
     reasons = NEEDS_A_PERSON | {word for _text, word in _CAUSES}
-    # Written by the page of AWS databases.
-    assert [reason for reason in sorted(reasons - {"AwsUnavailable"}) if f"`{reason}`" not in PAGE] == []
+    reasons |= {*aws._CODES.values(), *aws._KINDS.values()}
+    assert [reason for reason in sorted(reasons) if f"`{reason}`" not in PAGE] == []
 
 
 def test_the_page_has_the_words_of_every_rule() -> None:
@@ -71,8 +73,9 @@ def test_the_page_has_the_words_of_every_rule() -> None:
     assert [message for message in sorted(words) if message not in PAGE] == []
 
 
-def test_the_program_of_the_pod_is_its_source() -> None:
-    assert db_upgrade.program() == Path(unpack.__file__).read_text("utf-8")
+@pytest.mark.parametrize("module", [unpack, mint])
+def test_a_program_that_runs_elsewhere_is_its_source(module: ModuleType) -> None:
+    assert db_upgrade.program(module) == Path(str(module.__file__)).read_text("utf-8")
 
 
 SPEC = TASKS[0]["steady.rollout.db_upgrade"]["spec"]

@@ -286,8 +286,12 @@ def _atlas(name: str, arguments: list[str], owner: Owner, workshop: Workshop, *,
     if not url:
         return container
     reference = {"secretKeyRef": {"name": owner.secret, "key": URL_KEY}}
-    mounts: list[dict[str, object]] = [{"name": "ca", "mountPath": "/ca"}] if workshop.ca_bundle else []
-    return _having(container, [{"name": "DATABASE_URL", "valueFrom": reference}], mounts)
+    variables: list[dict[str, object]] = [{"name": "DATABASE_URL", "valueFrom": reference}]
+    if not workshop.ca_bundle:
+        return _having(container, variables, [])
+    # Atlas' driver for MySQL has no parameter for authorities: they become those of the system, as Go has it.
+    variables.append({"name": "SSL_CERT_FILE", "value": f"/ca/{CA_KEY}"})
+    return _having(container, variables, [{"name": "ca", "mountPath": "/ca"}])
 
 
 def _having(

@@ -6,7 +6,8 @@
 
 The order, and why nothing is ever applied twice:
 
-1. The managed Secret, then the checks that come before, then the Lease of the database.
+1. The checks that come before, then the Lease of the database. The managed Secret is written right before a Job needs
+   it, because what is in it may be a token of some minutes.
 2. An inspection: the image by digest, its directory, where the database stands. Nothing that is destructive,
    out of order or already applied goes further.
 3. The apply Job is made *suspended*. Its uid and its order enter the record, its name enters the Lease. Only then is it
@@ -58,7 +59,9 @@ RETRY_MOST = 600.0
 AFTER_KILL = 3.0
 # What a container ends with that was killed: 128 and the number of SIGKILL or SIGTERM.
 KILLED_CODES = (137, 143)
-# A token is made anew this long before its end, as long as nobody has logged in with it.
+# A Job is made, or let run, with a token that is good for so long, and its token is made anew this long before its end
+# as long as its pod has not started: the kubelet reads the Secret when it starts the container.
+TOKEN_AHEAD = 300.0
 TOKEN_MARGIN = 120.0
 # How much of the pending SQL is kept to be shown.
 MOST_SQL = 16_000
@@ -69,6 +72,11 @@ class WriteSecret:
     """Write the managed Secret from the source of that version, with a token made now where one is needed."""
 
     source: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClearSecret:
+    """Take the URL with its token out of the managed Secret."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +165,8 @@ class Wait:
 
 # A text, because an expression of types would be one more thing to run.
 Action: TypeAlias = (
-    "WriteSecret | TakeLease | RenewLease | NameJob | ReleaseLease | CreateJob | ResumeJob | DeleteJob | KeepDirectory"
-    " | Save | Wait"
+    "WriteSecret | ClearSecret | TakeLease | RenewLease | NameJob | ReleaseLease | CreateJob | ResumeJob | DeleteJob"
+    " | KeepDirectory | Save | Wait"
 )
 
 
@@ -262,8 +270,6 @@ class _Pass:
         source = self.snapshot.source
         if source.problem:
             return self._idle(State("Degraded", source.reason, source.problem), AGAIN_BLOCKED)
-        if not self._secret_is_fresh():
-            return Decision(WriteSecret(source.version), _initializing())
         stopped = self._gate()
         if stopped is not None:
             return self._idle(stopped, AGAIN_BLOCKED)
@@ -279,11 +285,22 @@ class _Pass:
             return self._inspect()
         return self._apply(inspection)
 
-    def _secret_is_fresh(self) -> bool:
+    def _secret_is_fresh(self, margin: float) -> bool:
         managed = self.snapshot.managed
         if managed is None or managed.source != self.snapshot.source.version:
             return False
-        return not managed.expires or managed.expires - self.now > TOKEN_MARGIN
+        return not managed.expires or managed.expires - self.now > margin
+
+    def _create(self, order: Order, state: State) -> Decision:
+        """Make a Job, once there is what it logs in with."""
+        if not self._secret_is_fresh(TOKEN_AHEAD):
+            return Decision(WriteSecret(self.snapshot.source.version), state)
+        return Decision(CreateJob(order), state)
+
+    def _token_over(self) -> bool:
+        """Whether a token stands in the Secret that nobody can log in with any more."""
+        managed = self.snapshot.managed
+        return managed is not None and 0 < managed.expires <= self.now
 
     def _gate(self) -> State | None:
         """What speaks against a beginning, without looking at the database."""
@@ -307,6 +324,8 @@ class _Pass:
         """Nothing can begin: the Lease is for others meanwhile."""
         if self.snapshot.holds:
             return Decision(ReleaseLease(self._lease()), state)
+        if self._token_over():
+            return Decision(ClearSecret(), state)
         return Decision(Wait(seconds), state)
 
     def _hold(self) -> Decision | None:
@@ -352,7 +371,7 @@ class _Pass:
         if stale:
             return _save(replace(self.record, inspection=None, round=self.record.round + 1), self._working())
         if job is None:
-            return Decision(CreateJob(order), self._working())
+            return self._create(order, self._working())
         if not job.over:
             return self._while_running(job, self._reading(job))
         found = self._inspection_of(job)
@@ -426,7 +445,7 @@ class _Pass:
         if self.spec.plan_only:
             count = len(inspection.status.pending)
             message = f"{count} files would be applied, up to version {inspection.status.target}. Nothing is applied."
-            return Decision(Wait(0), State("Planned", "Planned", message))
+            return self._at_rest(State("Planned", "Planned", message), 0)
         order = Order(
             "apply",
             self.spec.hash,
@@ -447,14 +466,13 @@ class _Pass:
             lost = Attempt(name, "", whole, self.now)
             return _save(self.record.starting(lost, rollback=rollback), state)
         if job is None:
-            return Decision(CreateJob(order), state)
+            return self._create(order, state)
         if job.deleting or job.hash != whole:
             message = f"Job {name} is in the way: it is not of this DBUpgrade, or is being deleted."
             return Decision(Wait(AGAIN_BLOCKED), State("Blocked", "JobInTheWay", message))
         if self.snapshot.lease.job != f"{owner.namespace}/{name}":
             return Decision(NameJob(self.snapshot.source.lease, f"{owner.namespace}/{name}"), state)
-        managed = self.snapshot.managed
-        attempt = Attempt(name, job.uid, whole, self.now, managed.expires if managed else 0.0)
+        attempt = Attempt(name, job.uid, whole, self.now)
         event = Event("Normal", "MigrationStarted", f"Job {name} is started.")
         return _save(self.record.starting(attempt, rollback=rollback), state, event)
 
@@ -496,7 +514,7 @@ class _Pass:
         name = f"{self.snapshot.namespace}/{attempt.job}" if attempt else ""
         if lease.job != name:
             return Decision(NameJob(source.lease, name), self._working())
-        if not self._secret_is_fresh():
+        if not self._secret_is_fresh(TOKEN_AHEAD):
             return Decision(WriteSecret(source.version), self._working())
         return None
 
@@ -507,7 +525,9 @@ class _Pass:
     def _while_running(self, job: JobView, state: State) -> Decision:
         """Keep the login good for a pod that has not started, and the Lease ours."""
         source = self.snapshot.source
-        if not job.started and not source.problem and not self._secret_is_fresh():
+        if not job.started and not self._secret_is_fresh(TOKEN_MARGIN):
+            if source.problem:
+                return self._kept(replace(state, degraded=(source.reason, source.problem)))
             return Decision(WriteSecret(source.version), state)
         return self._kept(state)
 
@@ -541,7 +561,8 @@ class _Pass:
         return self._ended("Failed", reason, message, job.started, killed=killed)
 
     def _ended(self, end: End, cause: str, message: str, started: float = 0.0, *, killed: bool = False) -> Decision:
-        record = self.record.ended(end, cause, message, started)
+        managed = self.snapshot.managed
+        record = self.record.ended(end, cause, message, started, managed.expires if managed else 0.0)
         return _save(replace(record, retry_at=self.now + AFTER_KILL if killed else 0.0), self._working())
 
     # How it ended.
@@ -561,15 +582,13 @@ class _Pass:
             return Decision(
                 Wait(AGAIN_BLOCKED), State("Degraded", self.snapshot.source.reason, self.snapshot.source.problem)
             )
-        if not self._secret_is_fresh():
-            return Decision(WriteSecret(self.snapshot.source.version), state)
         held = self._hold()
         if held is not None:
             return held
         order = verification_order(self.spec, self.record, inspection, attempt)
         job = self.snapshot.job(order.name(self._owner()))
         if job is None:
-            return Decision(CreateJob(order), state)
+            return self._create(order, state)
         if not job.over:
             return self._while_running(job, state)
         last = job.container("atlas")
@@ -598,8 +617,8 @@ class _Pass:
         if not status.pending and not status.error:
             return self._conclude("succeeded", "MigrationSucceeded", f"The database is at {status.current}.", record)
         untouched = status.applied == inspection.status.applied and status.error == inspection.status.error
-        if untouched and attempt.expires and attempt.cause in output.UNREACHED and attempt.started > attempt.expires:
-            # Its pod waited longer than its token was good: it never got in, so it is as if it had never been made.
+        if untouched and _came_too_late(attempt):
+            # It never got in, so it is as if it had never been made.
             anew = replace(record, apply=None, verified=None, anew=record.anew + 1)
             return _save(anew, self._working())
         if untouched:
@@ -625,6 +644,7 @@ class _Pass:
             inspection.image,
             inspection.directory_hash,
             apply.job,
+            round=self.record.anew,
             undo=undo,
             back_to=inspection.status.current,
             stamp=f"{int(apply.at):014d}",
@@ -634,6 +654,9 @@ class _Pass:
     def _concluded_rollback(self, status: Status) -> Decision:
         inspection = given(self.record.inspection, "inspection")
         record = replace(self.record, restored=status, failures=0, retry_at=0.0, trouble="", message="")
+        verified, attempt = given(self.record.verified, "verification"), given(self.record.rollback, "attempt")
+        if status == verified and _came_too_late(attempt):
+            return _save(replace(record, rollback=None, restored=None, anew=record.anew + 1), self._working())
         if status.applied == inspection.status.applied and not status.error:
             message = f"{failure(record)} The database is back at {status.current}."
             return self._conclude("rolledBack", "MigrationRolledBack", message, record)
@@ -657,14 +680,22 @@ class _Pass:
         if self._rollback_wanted():
             return _save(self.record.reopened(self.now), self._working())
         managed = self.snapshot.managed
-        if not source.problem and managed is not None and managed.source != source.version and not managed.expires:
+        rotated = managed is not None and managed.source != source.version and not source.token
+        if rotated and not source.problem:
             return Decision(WriteSecret(source.version), state)
         if self.record.outcome in GOOD and not self.record.checked and self.snapshot.post == ():
             event = Event("Normal", "PostCheckPassed", "The checks after the migration have passed.")
             events = (event,) if self.spec.post_metrics else ()
             return _save(replace(self.record, checked=True), state, *events)
         watched = bool(source.problem) or (self.record.outcome in GOOD and not self.record.checked)
-        return Decision(Wait(AGAIN_BLOCKED if watched else 0), state)
+        return self._at_rest(state, AGAIN_BLOCKED if watched else 0)
+
+    def _at_rest(self, state: State, seconds: float) -> Decision:
+        """No Job is going to log in: no token is kept for one."""
+        managed = self.snapshot.managed
+        if managed is not None and managed.expires:
+            return Decision(ClearSecret(), state)
+        return Decision(Wait(seconds), state)
 
     def _rollback_wanted(self) -> bool:
         """A frozen database may still be rolled back once somebody asks for it."""
@@ -678,6 +709,11 @@ class _Pass:
         """The attempt's own Job; one of its name that somebody else made is another."""
         job = self.snapshot.job(attempt.job)
         return job if job is not None and job.uid == attempt.uid else None
+
+
+def _came_too_late(attempt: Attempt) -> bool:
+    """Whether a pod waited longer than its token was good, and could not log in for it."""
+    return bool(attempt.expires) and attempt.cause in output.UNREACHED and attempt.started > attempt.expires
 
 
 def inspection_order(spec: DatabaseSpec, record: Record) -> Order:

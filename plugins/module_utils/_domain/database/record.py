@@ -60,7 +60,7 @@ class Attempt:
     """A Job that writes to the database, from the moment before it may start.
 
     :ivar at: when it was allowed to start, in seconds since the epoch
-    :ivar expires: until when the token it was given is good; 0 without a token
+    :ivar expires: until when the token was good that it found when it started; 0 without a token
     :ivar end: how it ended, empty while it may still run; Lost when it was gone before its end was seen
     :ivar cause: one word for why it failed
     """
@@ -165,13 +165,12 @@ class Record:
         begun = (*(order for order in self.begun if order != attempt.order), attempt.order)[-MOST_BEGUN:]
         return replace(self, rollback=attempt, begun=begun) if rollback else replace(self, apply=attempt, begun=begun)
 
-    def ended(self, end: End, cause: str = "", message: str = "", started: float = 0.0) -> Record:
+    def ended(self, end: End, cause: str = "", message: str = "", started: float = 0.0, expires: float = 0.0) -> Record:
         """The record with the open attempt ended."""
-        if self.rollback is not None and not self.rollback.end:
-            rollback = replace(self.rollback, end=end, cause=cause, message=message, started=started)
-            return replace(self, rollback=rollback, looks=0, failures=0, retry_at=0.0)
-        apply = replace(given(self.apply, "attempt"), end=end, cause=cause, message=message, started=started)
-        return replace(self, apply=apply, looks=0, failures=0, retry_at=0.0)
+        attempt = given(self.open, "attempt")
+        done = replace(attempt, end=end, cause=cause, message=message, started=started, expires=expires)
+        record = replace(self, looks=0, failures=0, retry_at=0.0)
+        return replace(record, rollback=done) if attempt is self.rollback else replace(record, apply=done)
 
     def concluded(self, outcome: Outcome, now: float) -> Record:
         """The record of an undertaking that came to its end."""

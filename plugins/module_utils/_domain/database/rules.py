@@ -114,22 +114,6 @@ class Shorter:
 
 
 @dataclass(frozen=True, slots=True)
-class EndsWith:
-    """The field, which is always there, ends with this text."""
-
-    path: str
-    end: str
-
-    def cel(self) -> str:
-        """As CEL."""
-        return f"self.{self.path}.endsWith({_quoted(self.end)})"
-
-    def holds(self, new: Document, old: Document) -> bool:
-        """As Python."""
-        return str(value_at(new, self.path)).endswith(self.end)
-
-
-@dataclass(frozen=True, slots=True)
 class Names:
     """One field, which is always there, holds the other between two dots."""
 
@@ -331,7 +315,8 @@ DATABASE = (
 AWS = (
     Rule(
         "host",
-        implies(EndsWith("host", ".rds.amazonaws.com"), Names("host", "region")),
+        # The suffixes of the public partitions (docs.aws.amazon.com/general/latest/gr/rds-service.html).
+        implies(Matches("host", r"\.rds\.amazonaws\.(com|com\.cn|eu)$"), Names("host", "region")),
         "host is in another region than region says",
         "give the region that the host's name holds",
     ),

@@ -60,7 +60,7 @@ DNS_NAME = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$"
 SECRET_KEY = r"^[A-Za-z0-9._-]+$"
 # docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html: partition, account, path and name of a role.
 ROLE_ARN = r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/([A-Za-z0-9+=,.@_-]+/)*[A-Za-z0-9+=,.@_-]{1,64}$"
-REGION = r"^[a-z]{2}(-[a-z]+)+-[0-9]{1,2}$"
+REGION = r"^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$"
 IDENTIFIER = r"^[A-Za-z_][A-Za-z0-9_.@-]*$"
 # A Kubernetes quantity (k8s.io/apimachinery/pkg/api/resource) whose exponent has at most two digits.
 QUANTITY = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]{1,2})?$"

@@ -24,6 +24,7 @@ class Source:
     :ivar version: changes whenever the content does; nothing about the content can be read from it
     :ivar lease: the name of the Lease of the database that it names
     :ivar target: that database, for people
+    :ivar token: whether it is logged in to with a token, which is made when it is needed
     """
 
     version: str = ""
@@ -31,6 +32,7 @@ class Source:
     target: str = ""
     reason: str = ""
     problem: str = ""
+    token: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,6 @@ from typing import Literal
 from urllib.parse import quote, unquote
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Refused
-from ansible_collections.steady.rollout.plugins.module_utils._domain.redact import Redactor as Redactor
 
 Engine = Literal["postgres", "mysql", "mariadb"]
 

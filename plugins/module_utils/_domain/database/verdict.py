@@ -18,6 +18,12 @@ NEEDS_A_PERSON = frozenset(
     {
         "SecretNotFound",
         "UrlInvalid",
+        "AwsAccessDenied",
+        "AwsCaBundleMissing",
+        "AwsCredentialsInvalid",
+        "AwsCredentialsMissing",
+        "AwsPackageMissing",
+        "AwsRegionUnknown",
         "AwsUnavailable",
         "ImageUnfit",
         "ImageNotFetched",

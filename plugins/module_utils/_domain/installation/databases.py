@@ -41,21 +41,35 @@ class Tools:
 
 
 @dataclass(frozen=True, slots=True)
+class Means:
+    """What logging in to databases of AWS takes.
+
+    :ivar python: the interpreter that has botocore; empty for the one that this runs in
+    :ivar ca_bundle: a file with the certificates that databases are verified against, or `system`
+    """
+
+    python: str = ""
+    ca_bundle: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class DatabaseRules:
     """How databases are migrated. `prometheus` is the server that checks of the type Prometheus ask."""
 
     lease_namespace: str = LEASE_NAMESPACE
     prometheus: str = ""
     tools: Tools = field(default_factory=Tools)
+    aws: Means = field(default_factory=Means)
 
 
 def parse_databases(section: Reader) -> DatabaseRules:
-    """`databases: {leaseNamespace, prometheus, tools}`."""
+    """`databases: {leaseNamespace, prometheus, tools, aws}`."""
     hint = f"the name of a namespace, such as {LEASE_NAMESPACE}, the same everywhere"
     rules = DatabaseRules(
         lease_namespace=section.text("leaseNamespace", LEASE_NAMESPACE, pattern=_NAMESPACE, hint=hint),
         prometheus=section.text("prometheus").rstrip("/"),
         tools=_tools(section.section("tools")),
+        aws=_means(section.section("aws")),
     )
     section.done()
     if rules.prometheus:
@@ -81,6 +95,12 @@ def _tools(section: Reader) -> Tools:
     )
     section.done()
     return tools
+
+
+def _means(section: Reader) -> Means:
+    means = Means(section.text("python"), section.text("caBundle"))
+    section.done()
+    return means
 
 
 def _image(section: Reader, name: str, default: str, digests_only: bool) -> str:

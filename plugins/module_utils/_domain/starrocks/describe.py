@@ -67,9 +67,9 @@ def _step_lines(plan: Plan) -> list[str]:
 
 def hook_lines(hook: PlannedHook) -> list[str]:
     """What a hook does, when, and what its failure means."""
-    kind = "" if hook.critical else "not critical, "
-    lines = [f"{hook.name} ({kind}at most {hook.timeout_seconds:g} s): {hook.source}"]
-    lines += [f"  when {hook.when}"] if hook.when else []
+    kind = "" if hook.terms.critical else "not critical, "
+    lines = [f"{hook.name} ({kind}at most {hook.terms.timeout_seconds:g} s): {hook.source}"]
+    lines += [f"  when {hook.terms.when}"] if hook.terms.when else []
     lines += [f"  {text}" for text in hook.shown]
     lines += [f"  needs {', '.join(hook.rights)} on SYSTEM"] if hook.rights not in ((), ("OPERATE",)) else []
     return lines

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from ansible_collections.steady.rollout.plugins.module_utils._domain.codec import digest
 from ansible_collections.steady.rollout.plugins.module_utils._domain.document import Reader
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Refused
+from ansible_collections.steady.rollout.plugins.module_utils._domain.installation import HookRules
 from ansible_collections.steady.rollout.plugins.module_utils._domain.version import Image
 
 
@@ -50,10 +51,14 @@ def guard_name(cluster: str, holder: str) -> str:
 
 
 def guard_job(
-    guard: Guard, cluster: str, namespace: str, holder: str, connection: Mapping[str, object]
+    guard: Guard, cluster: str, namespace: str, holder: str, connection: Mapping[str, object], rules: HookRules
 ) -> dict[str, object]:
-    """The Job, fit for the restricted Pod Security Standard. `connection`: how the FEs are reached, without secrets."""
+    """The Job, fit for the restricted Pod Security Standard. `connection`: how the FEs are reached, without secrets.
+
+    Of what the installation decides it gets which settings hooks may be about, as it has to put those back.
+    """
     deadline = guard.deadline_seconds
+    known = {"allowUnsafeSql": rules.allow_unsafe_sql, "catalogue": [dict(entry) for entry in rules.catalogue]}
     command = [
         "ansible-playbook",
         "steady.rollout.starrocks_restore",
@@ -64,7 +69,7 @@ def guard_job(
         "-e",
         "starrocks_restore_report_dir=",
         "-e",
-        json.dumps({"starrocks_access": dict(connection)}, sort_keys=True),
+        json.dumps({"starrocks_access": dict(connection), "rollout_installation": {"hooks": known}}, sort_keys=True),
     ]
     labels = {"rollout.steady.dev/guard": "starrocks", "rollout.steady.dev/cluster": cluster}
     container = {

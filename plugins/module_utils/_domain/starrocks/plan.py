@@ -183,7 +183,7 @@ def plan_upgrade(
         risks=risks,
         refusals=tuple(
             [
-                *refusals(snapshot, spec, target, record, own is not None or under_way, now),
+                *refusals(snapshot, spec, target, record, own is not None or under_way, now, lease_holder),
                 *_unacknowledged(risks),
                 *_leader_refusals(fronts),
             ]

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Refused
 from ansible_collections.steady.rollout.plugins.module_utils._domain.gate import Refusal, first_refusal
@@ -47,23 +48,44 @@ def refusals(
     record: Record | None,
     own: bool,
     now: float,
+    lease_holder: str = "",
 ) -> list[Refused]:
-    """Every reason not to begin, so that a person can mend them all at once. `own`: this continues an earlier run."""
+    """Every reason not to begin, so that a person can mend them all at once. `own`: this continues an earlier run.
+
+    `lease_holder` tells of the run that holds the lease, if one does: what it may be doing is not held against the
+    cluster, because mending it would be mending that run's work.
+    """
     found = _server_refusals(snapshot)
     found += _image_refusals(snapshot, spec, target)
     found += _workload_refusals(snapshot, record, target)
-    found += _settings_refusals(snapshot, spec, own, free_keys(spec, record, snapshot.uid))
-    refusal = first_refusal(
-        (
-            lambda: None if own else _unfinished_run(snapshot, record),
-            lambda: None if own else cluster_healthy(snapshot),
-        ),
-        spec.overrides,
-        now,
-    )
-    if refusal is not None:
-        found.append(_gate_refused(refusal))
-    return found
+    state = _settings_refusals(snapshot, spec, own, free_keys(spec, record, snapshot.uid))
+    unfinished = _refused_by(lambda: None if own else _unfinished_run(snapshot, record), spec, now)
+    if not unfinished:
+        state += _refused_by(lambda: None if own else cluster_healthy(snapshot), spec, now)
+    if state and lease_holder:
+        state = [_under_another(lease_holder)]
+    return found + unfinished + state
+
+
+def at_rest(snapshot: Snapshot, keys: tuple[str, ...]) -> bool:
+    """Whether the cluster looks as if nobody worked on it: healthy, FEs that agree on `keys`, repair not off."""
+    agreed = not _repair_is_off(snapshot) and not settings.drifts(snapshot, keys)
+    return agreed and cluster_healthy(snapshot) is None
+
+
+def _repair_is_off(snapshot: Snapshot) -> bool:
+    lead = snapshot.settings.get(snapshot.leader or "")
+    return lead is not None and lead.values.get(settings.REPAIR_LIMIT) == "0"
+
+
+def _under_another(lease_holder: str) -> Refused:
+    problem = f"another run works here: {lease_holder}; what the cluster looks like now may be its work"
+    return Refused("lease", None, problem, remedy="wait for that run to end, or stop it, then run again")
+
+
+def _refused_by(gate: Callable[[], Refusal | None], spec: UpgradeSpec, now: float) -> list[Refused]:
+    refusal = first_refusal((gate,), spec.overrides, now)
+    return [_gate_refused(refusal)] if refusal is not None else []
 
 
 def _gate_refused(refusal: Refusal) -> Refused:
@@ -190,9 +212,7 @@ def _settings_refusals(snapshot: Snapshot, spec: UpgradeSpec, own: bool, keys: t
     if spec.on_drift == "refuse":
         remedy = "make the FEs agree, or set onDrift: leader to use the leader's value for all"
         found += [Refused("spec.onDrift", "refuse", str(d), remedy=remedy) for d in settings.drifts(snapshot, keys)]
-    limit = snapshot.settings.get(snapshot.leader or "")
-    off = limit is not None and limit.values.get(settings.REPAIR_LIMIT) == "0"
-    if off and settings.REPAIR_LIMIT in keys and snapshot.mode != "shared_data":
+    if _repair_is_off(snapshot) and settings.REPAIR_LIMIT in keys and snapshot.mode != "shared_data":
         problem = "somebody has switched tablet scheduling off already: nothing would heal between pods"
         remedy = (
             f"set {settings.REPAIR_LIMIT} to its usual value (documented default 10000), or override tablets_settled"

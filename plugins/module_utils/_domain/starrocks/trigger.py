@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.codec import digest, to_plain
@@ -20,6 +20,7 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.h
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.hooks.entries import (
     MOST_HOOKS,
     HookEntry,
+    Place,
     frontend_entries,
     named_entries,
     preparation_entry,
@@ -51,7 +52,9 @@ class Trigger:
     @property
     def wish(self) -> Wish:
         """What the decision needs of it."""
-        return Wish(digest(to_plain(self.hooks)), self.timeout_seconds, self.target)
+        # The same hooks are the same request, wherever they stand.
+        hooks = [replace(hook, place=Place()) for hook in self.hooks]
+        return Wish(digest(to_plain(hooks)), self.timeout_seconds, self.target)
 
 
 @dataclass(frozen=True, slots=True)

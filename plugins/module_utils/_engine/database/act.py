@@ -11,14 +11,17 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database import plan
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database.job import CA_KEY, URL_KEY, manifest
-from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Conflict, NotFound
+from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Conflict, NotFound, RolloutError
+from ansible_collections.steady.rollout.plugins.module_utils._domain.redact import Redactor
+from ansible_collections.steady.rollout.plugins.module_utils._engine.database import tokens
 from ansible_collections.steady.rollout.plugins.module_utils._engine.database.look import (
     DIRECTORY_ANNOTATION,
+    EXPIRES_ANNOTATION,
     JOB_ANNOTATION,
     SOURCE_ANNOTATION,
     Part,
@@ -48,19 +51,34 @@ def _write_secret(work: Undertaking, seen: Seen, action: plan.WriteSecret) -> Pa
     url = seen.origin.url
     if url is None or seen.origin.source.version != action.source:
         raise Conflict("The source of the database's URL has changed.", remedy="Look again.")
+    annotations = {SOURCE_ANNOTATION: action.source}
+    if work.spec.aws is not None:
+        token = tokens.made(work, work.spec.aws)
+        url = url.with_login(url.user, token.text)
+        annotations[EXPIRES_ANNOTATION] = str(int(token.expires))
     data = {URL_KEY: url.text().encode()}
     if seen.origin.ca_bundle is not None:
         data[CA_KEY] = seen.origin.ca_bundle
-    content = secrets.SecretContent(
-        work.namespace,
-        work.owner.secret,
-        data,
-        labels=work.labels,
-        annotations={SOURCE_ANNOTATION: action.source},
-        owners=tuple(work.owner.references()),
-    )
-    secrets.write(work.client, content)
+    try:
+        secrets.write(work.client, _connection(work, data, annotations))
+    except RolloutError as error:
+        # Nobody has seen this token yet, so nobody else would hide it.
+        error.hide(Redactor.of(url.text()))
+        raise
     return "managed"
+
+
+def _clear_secret(work: Undertaking, _seen: Seen, _action: plan.ClearSecret) -> Part:
+    secrets.write(work.client, _connection(work, {}, {}))
+    return "managed"
+
+
+def _connection(work: Undertaking, data: Mapping[str, bytes], annotations: Mapping[str, str]) -> secrets.SecretContent:
+    """The Secret that the Jobs read."""
+    owners = tuple(work.owner.references())
+    return secrets.SecretContent(
+        work.namespace, work.owner.secret, data, labels=work.labels, annotations=annotations, owners=owners
+    )
 
 
 def _keep_directory(work: Undertaking, _seen: Seen, action: plan.KeepDirectory) -> Part:
@@ -136,6 +154,7 @@ def _delete_job(work: Undertaking, _seen: Seen, action: plan.DeleteJob) -> Part:
 
 _ACTS: dict[type[object], Act] = {
     plan.WriteSecret: _write_secret,
+    plan.ClearSecret: _clear_secret,
     plan.KeepDirectory: _keep_directory,
     plan.TakeLease: _take_lease,
     plan.RenewLease: _renew_lease,

@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from ansible_collections.steady.rollout.plugins.module_utils._domain.database import aws as aws_login
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database import url as urls
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database.job import CA_KEY, PREFIX, URL_KEY
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database.plan import Tool
@@ -20,7 +22,10 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.database.sn
     Snapshot,
     Source,
 )
+from ansible_collections.steady.rollout.plugins.module_utils._domain.database.spec import Aws
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Denied, Refused
+from ansible_collections.steady.rollout.plugins.module_utils._domain.redact import Redactor
+from ansible_collections.steady.rollout.plugins.module_utils._engine.database import tokens
 from ansible_collections.steady.rollout.plugins.module_utils._engine.database.undertaking import Undertaking
 from ansible_collections.steady.rollout.plugins.module_utils._kube import jobs, lease, secrets
 from ansible_collections.steady.rollout.plugins.module_utils._kube.lease import State as LeaseState
@@ -41,7 +46,7 @@ class Origin:
     source: Source = field(default_factory=Source)
     url: urls.DatabaseUrl | None = field(default=None, repr=False)
     ca_bundle: bytes | None = field(default=None, repr=False)
-    hide: urls.Redactor = field(default_factory=urls.Redactor, repr=False)
+    hide: Redactor = field(default_factory=Redactor, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,7 @@ class Kept:
 
     managed: Managed | None = None
     ca_bundle: bool = False
-    hide: urls.Redactor = field(default_factory=urls.Redactor, repr=False)
+    hide: Redactor = field(default_factory=Redactor, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,11 @@ class Seen:
         """What reading logs needs."""
         url = self.origin.url
         return Tool(self.origin.hide.joined(self.kept.hide), url.engine if url else "postgres")
+
+    def without_url(self, reason: str, problem: str) -> Seen:
+        """The same, where the database is known but nobody can log in to it at this moment."""
+        source = replace(self.origin.source, reason=reason, problem=problem)
+        return replace(self, origin=replace(self.origin, source=source))
 
     def snapshot(self, work: Undertaking) -> Snapshot:
         """It as the domain sees it: without a secret."""
@@ -113,10 +123,12 @@ def look(work: Undertaking, before: Seen, parts: Iterable[Part], *, read_log_of:
 
 
 def _origin(work: Undertaking) -> Origin:
-    """The customer's Secret: where it is, whether it holds a URL, and of which database."""
-    reference = work.spec.secret
+    """The customer's Secret: where it is, whether it holds a URL, and of which database; or what AWS is asked for."""
+    reference, aws = work.spec.secret, work.spec.aws
+    if aws is not None:
+        return _aws_origin(work, aws)
     if reference is None:
-        return Origin(Source(reason="AwsUnavailable", problem="an IAM token cannot be made here"))
+        return Origin(Source(reason="SecretNotFound", problem="The spec names neither a Secret nor a database of AWS."))
     where = f'Secret "{reference.name}" in namespace "{work.namespace}"'
     found = secrets.read(work.client, work.namespace, reference.name)
     if found is None:
@@ -134,10 +146,25 @@ def _origin(work: Undertaking) -> Origin:
         url = urls.parse(text, f"{where} key {reference.key}").checking_client(checked)
     except Refused as refused:
         problem = f"{refused.reason}; {refused.remedy}."
-        return Origin(Source(version, reason="UrlInvalid", problem=problem), hide=urls.Redactor.of(text))
+        return Origin(Source(version, reason="UrlInvalid", problem=problem), hide=Redactor.of(text))
     target = url.target(work.namespace)
     source = Source(version, lease=target.lease, target=str(target))
-    return Origin(source, url, secrets.decoded(found, CA_KEY), urls.Redactor.of(text, url.text()))
+    return Origin(source, url, secrets.decoded(found, CA_KEY), Redactor.of(text, url.text()))
+
+
+def _aws_origin(work: Undertaking, aws: Aws) -> Origin:
+    """The URL as it is without a token: AWS is asked for none before a Job needs it."""
+    checked = work.rules.tools.connection_check_ms
+    try:
+        aws_login.check(aws)
+        bundle = tokens.bundle(work.rules.aws)
+    except aws_login.NoToken as error:
+        return Origin(Source(reason=error.word, problem=error.sentence))
+    url = aws_login.url(aws, bundle is not None).checking_client(checked)
+    target = url.target(work.namespace)
+    version = aws_login.version(aws, bundle, checked)
+    source = Source(version, lease=target.lease, target=str(target), token=True)
+    return Origin(source, url, bundle)
 
 
 def _kept(work: Undertaking) -> Kept:
@@ -148,8 +175,14 @@ def _kept(work: Undertaking) -> Kept:
     text = (secrets.decoded(found, URL_KEY) or b"").decode("utf-8", "replace")
     # Somebody who took the URL out has left a Secret that serves no Job: it is made anew.
     source = str(annotations.get(SOURCE_ANNOTATION) or "") if text else ""
-    managed = Managed(source, float(annotations.get(EXPIRES_ANNOTATION) or 0))
-    return Kept(managed, secrets.decoded(found, CA_KEY) is not None, urls.Redactor.of(text))
+    managed = Managed(source, _expiry(annotations.get(EXPIRES_ANNOTATION)) if text else 0.0)
+    return Kept(managed, secrets.decoded(found, CA_KEY) is not None, Redactor.of(text))
+
+
+def _expiry(written: object) -> float:
+    """When a token ends as an annotation says it; what somebody made of it that is no number has ended long ago."""
+    text = str(written or "0")
+    return float(text) if re.fullmatch(r"[0-9]{1,15}", text) else 1.0
 
 
 def _directory(work: Undertaking) -> str:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database import plan
+from ansible_collections.steady.rollout.plugins.module_utils._domain.database.aws import NoToken
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database.conditions import State
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database.record import Record, load
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database.snapshot import Snapshot
@@ -73,10 +74,7 @@ class Pass:
         try:
             return self._carried_out(news)
         except RolloutError as error:
-            # An API server may quote what it refuses, also a Secret.
-            hide = self._seen.tool.hide
-            error.reason, error.remedy = hide(error.reason), hide(error.remedy)
-            error.args = (error.reason,)
+            error.hide(self._seen.tool.hide)
             raise
 
     def _carried_out(self, news: frozenset[Part] | None) -> Outcome:
@@ -90,6 +88,10 @@ class Pass:
                 raise RolloutError(f"{self._writes} writes and no end", remedy="report it with the record")
             try:
                 self._carry_out(decision.action)
+            except NoToken as error:
+                # As good as a Secret that cannot be read: the plan says what follows.
+                self._seen = self._seen.without_url(error.word, error.sentence)
+                self._check()
             except (Conflict, LeaseLost):
                 conflicts += 1
                 if conflicts > MOST_CONFLICTS:

@@ -38,6 +38,7 @@ class Undertaking:
     """One DBUpgrade in one call.
 
     :ivar program: the text of the program that unpacks images
+    :ivar signer: the text of the program that makes tokens for AWS
     :ivar resource: the custom resource as it was read, None for a document without one
     """
 
@@ -47,6 +48,7 @@ class Undertaking:
     spec: DatabaseSpec
     rules: DatabaseRules
     program: str = field(repr=False)
+    signer: str = field(repr=False)
     figures: Figures = field(default_factory=Figures)
     resource: dict[str, Any] | None = None
     say: Callable[[str], None] = lambda line: None

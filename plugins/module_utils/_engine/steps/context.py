@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import RolloutError
+from ansible_collections.steady.rollout.plugins.module_utils._domain.installation import HookRules
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks import gates as gate
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.gates import Target
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.plan import Plan, Step
@@ -43,7 +44,8 @@ class StepContext:
     """One plan on one cluster, with the tools to carry out a step of it.
 
     `waited` sums up what was waited for in this step, in seconds; `connection` holds the options that may be passed on
-    to the guard Job. `patience` is how many seconds one wait may take in a pass of a reconciler; None in a play.
+    to the guard Job, `hook_rules` what the installation lets hooks do. `patience` is how many seconds one wait may
+    take in a pass of a reconciler; None in a play.
     """
 
     client: KubeClient
@@ -55,6 +57,7 @@ class StepContext:
     say: Callable[[str], None]
     waited: dict[str, float] = field(default_factory=dict)
     connection: dict[str, object] = field(default_factory=dict)
+    hook_rules: HookRules = field(default_factory=HookRules)
     runners: Runners = field(default_factory=Runners)
     patience: float | None = None
 

@@ -21,7 +21,7 @@ def start_guard(context: StepContext) -> None:
     guard, plan, run = context.spec.guard, context.plan, context.ledger.handover.run
     if not guard.image:
         return
-    job = guard_job(guard, plan.cluster, plan.namespace, run, context.connection)
+    job = guard_job(guard, plan.cluster, plan.namespace, run, context.connection, context.hook_rules)
     name = guard_name(plan.cluster, run)
     end_guard(context)
     context.ledger.change(replace(context.ledger.record, guard=name))

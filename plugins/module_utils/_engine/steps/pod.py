@@ -84,10 +84,13 @@ class PodStep:
     def _hold(self) -> None:
         """Everything off on every FE. On the way back what is down may be the FEs themselves: it goes on without."""
         world = self.context.world
-        world.look(settings=True)
         if not self.step.going_back:
+            if not self.switch.journal.open_keys:
+                # Holding something begins with a look of its own.
+                world.look(settings=True)
             self.switch.hold(window=self.window_open, phase="reasserted")
             return
+        world.look(settings=True)
         try:
             if world.snapshot().leader is not None:
                 self.switch.hold(window=self.window_open, phase="reasserted", deadline=BRIEF_DEADLINE_SECONDS)

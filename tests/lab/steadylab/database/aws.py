@@ -9,10 +9,12 @@ their own (`requirements/aws.txt`), which is made when a test first asks for it.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -89,5 +91,43 @@ class Sts:
 
     def roles(self) -> list[str]:
         """The ARNs of all roles that were assumed."""
+        return [str(role["role_arn"]) for role in self.sessions()]
+
+    def sessions(self) -> list[dict[str, Any]]:
+        """All sessions of roles that were lent, in order, with their keys."""
         data: dict[str, Any] = json.loads(self._http.request("GET", f"{self.url}/moto-api/data.json").data)
-        return [str(role["role_arn"]) for role in data.get("sts", {}).get("AssumedRole", ())]
+        return list(data.get("sts", {}).get("AssumedRole", ()))
+
+    def secret_of(self, access_key: str) -> str:
+        """The secret key that was lent with an access key; empty for one of nobody."""
+        found = [role["secret_access_key"] for role in self.sessions() if role["access_key_id"] == access_key]
+        return str(found[0]) if found else ""
+
+    def stranger(self) -> dict[str, str]:
+        """The variables of a user of its own who has no right at all."""
+        program = (
+            "import botocore.session as s, sys\n"
+            "iam = s.get_session().create_client('iam', 'us-east-1', endpoint_url=sys.argv[1])\n"
+            "iam.create_user(UserName='stranger')\n"
+            "key = iam.create_access_key(UserName='stranger')['AccessKey']\n"
+            "print(key['AccessKeyId'], key['SecretAccessKey'])"
+        )
+        command = [str(python()), "-c", program, self.url]
+        made = subprocess.run(command, env=self.environment(), capture_output=True, text=True, check=True)
+        names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+        return dict(zip(names, made.stdout.split(), strict=True))
+
+    @contextlib.contextmanager
+    def guarded(self) -> Iterator[None]:
+        """Meanwhile signatures and rights are looked at; otherwise anybody may do anything."""
+        self._look_at_rights_after("0")
+        try:
+            yield
+        finally:
+            self._look_at_rights_after("inf")
+
+    def _look_at_rights_after(self, requests: str) -> None:
+        headers = {"Content-Type": "text/plain"}
+        answer = self._http.request("POST", f"{self.url}/moto-api/reset-auth", body=requests, headers=headers)
+        if answer.status != 200:
+            raise AwsError(f"moto refuses to change how it looks at rights: {answer.status}")

@@ -21,6 +21,7 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.errors impo
     SqlFailed,
     Unreachable,
 )
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.hooks.entries import Place, Terms
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.hooks.resolve import (
     Action,
     PlannedHook,
@@ -39,9 +40,20 @@ from ansible_collections.steady.rollout.plugins.module_utils._engine.attempts im
 from ansible_collections.steady.rollout.plugins.module_utils._engine.clock import Clock
 
 HOOK = PlannedHook(
-    "own", "pre", 0, "spec.stages.pre[0]", "sql", "sql", retries=3, backoff_seconds=1, timeout_seconds=60
+    "own",
+    "pre",
+    0,
+    Place("spec.stages.pre[0]", "spec.stages.pre[0].sql"),
+    "sql",
+    "sql",
+    terms=Terms(retries=3, backoff_seconds=1, timeout_seconds=60),
 )
 BUSY = SqlFailed("too many connections", errno=1040, transient=True)
+
+
+def patient(**terms: Any) -> PlannedHook:
+    """The hook on other terms."""
+    return replace(HOOK, terms=replace(HOOK.terms, **terms))
 
 
 class FakeClock(Clock):
@@ -88,7 +100,7 @@ class Bench:
             hook=self.hook.name,
             identity="identity",
             first_started=0.0,
-            end=self.clock.ticks() + self.hook.timeout_seconds,
+            end=self.clock.ticks() + self.hook.terms.timeout_seconds,
             pass_end=None if self.pass_seconds is None else self.clock.ticks() + self.pass_seconds,
             clock=self.clock,
             stop=self.stop,
@@ -128,7 +140,7 @@ def test_what_is_transient_is_tried_again_after_growing_pauses() -> None:
 
 
 def test_retries_have_an_end() -> None:
-    outcome = Bench(replace(HOOK, retries=2)).run(failing(BUSY, BUSY, BUSY))
+    outcome = Bench(patient(retries=2)).run(failing(BUSY, BUSY, BUSY))
     assert (outcome.ok, outcome.attempts, outcome.reason) == (False, 3, "too many connections")
 
 
@@ -143,7 +155,7 @@ def test_what_is_not_transient_is_not_tried_again(error: RolloutError) -> None:
 
 
 def test_no_pause_outlasts_the_hooks_time() -> None:
-    bench = Bench(replace(HOOK, timeout_seconds=2.5, retries=9))
+    bench = Bench(patient(timeout_seconds=2.5, retries=9))
     outcome = bench.run(failing(*[BUSY] * 9))
     assert not outcome.ok
     assert outcome.reason == "not within 2.5 s: too many connections"
@@ -151,7 +163,7 @@ def test_no_pause_outlasts_the_hooks_time() -> None:
 
 
 def test_a_hook_that_is_held_is_asked_again_without_a_retry() -> None:
-    bench = Bench(replace(HOOK, retries=0))
+    bench = Bench(patient(retries=0))
     outcome = bench.run(failing(Held("not yet", again_in=5), Held("not yet", again_in=5)))
     assert (outcome.ok, outcome.attempts) == (True, 3)
     assert bench.stop.pauses == [5, 5]
@@ -161,6 +173,16 @@ def test_a_hook_that_is_held_too_long_has_failed() -> None:
     outcome = Bench().run(failing(*[Held("not yet", again_in=25, remedy="approve it")] * 9))
     assert (outcome.ok, outcome.reason) == (False, "not within 60 s: not yet")
     assert outcome.remedy == "approve it"
+
+
+def test_whoever_wants_to_be_asked_late_is_asked_once_more_before_the_time_is_over() -> None:
+    """A gate with a long Retry-After is not given up while there is time to ask it."""
+    bench = Bench()
+    outcome = bench.run(failing(Held("not yet", again_in=600)))
+    assert (outcome.ok, outcome.attempts) == (True, 2)
+    assert bench.stop.pauses == [58]
+    slow = Bench(pass_seconds=3).run(failing(Held("not yet", again_in=600)))
+    assert (slow.state, slow.again_in) == ("waiting", 58)
 
 
 def test_a_pass_of_a_reconciler_does_not_wait_for_a_hook_that_is_held() -> None:
@@ -261,7 +283,7 @@ def test_what_an_fe_repeats_of_a_statement_is_hidden() -> None:
 
 
 def test_unless_its_author_allows_it() -> None:
-    bench, session = Bench(replace(HOOK, actions=WRITES[:1], on_interrupted="rerun")), FakeSession(LOST)
+    bench, session = Bench(replace(patient(on_interrupted="rerun"), actions=WRITES[:1])), FakeSession(LOST)
     bench.connect = lambda: session
     assert bench.run(Statements({})).ok
     assert session.sent == ["PAUSE JOB a"] * 2

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import SqlFailed, Unreachable
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.hooks.entries import Place, Terms
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.hooks.resolve import Action, PlannedHook
 from ansible_collections.steady.rollout.plugins.module_utils._engine.attempts import Answer, Attempt, Outcome
 from ansible_collections.steady.rollout.plugins.module_utils._engine.clock import Clock
@@ -34,7 +35,16 @@ class FakeSession:
 def a_hook(*statements: str, safe: bool = True) -> PlannedHook:
     """A hook that sends statements."""
     actions = tuple(Action("sql", sql=sql, safe=safe) for sql in statements)
-    return PlannedHook("a", "pre", 0, "config_map", "sql", "ConfigMap a/b.sql", actions=actions, backoff_seconds=0)
+    return PlannedHook(
+        "a",
+        "pre",
+        0,
+        Place("config_map", "config_map"),
+        "sql",
+        "ConfigMap a/b.sql",
+        actions=actions,
+        terms=Terms(backoff_seconds=0),
+    )
 
 
 def the_outcome(hook: PlannedHook, session: FakeSession) -> Outcome:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Denied, Unreachable
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.hooks.entries import Place, Terms
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.hooks.resolve import PlannedHook
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.image import ImageProof
 from ansible_collections.steady.rollout.plugins.module_utils._engine.attempts import Attempt, Held, HookFailed
@@ -156,7 +157,16 @@ def test_without_a_leader_there_is_nothing_to_prove_against(cluster: Harness) ->
 
 # The proof as the engine of hooks calls it.
 
-HOOK = PlannedHook("image", "pre", 0, "spec.stages.pre[0]", "sql", "create-image", proof="image", timeout_seconds=600)
+HOOK = PlannedHook(
+    "image",
+    "pre",
+    0,
+    Place("spec.stages.pre[0]"),
+    "sql",
+    "create-image",
+    proof="image",
+    terms=Terms(timeout_seconds=600),
+)
 
 
 def attempt(*, pass_seconds: float | None = None, note: str = "", stopped: bool = False) -> Attempt:

@@ -16,7 +16,7 @@ from unit.module_utils._kube.apiserver import END, Answer, ApiServer, Request, b
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Denied, Refused
 from ansible_collections.steady.rollout.plugins.module_utils._domain.installation.hooks import ScriptRules
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.handover import Handover
-from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.hooks.entries import ConfigMapKey
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.hooks.entries import ConfigMapKey, Place
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.hooks.resolve import PlannedHook
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.scripts import Script, job, job_name
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.snapshot import Workload
@@ -250,7 +250,7 @@ HOOK = PlannedHook(
     "drain",
     "pre",
     0,
-    "spec.stages.pre[0]",
+    Place("spec.stages.pre[0]"),
     "script",
     "script hooks/drain.sh",
     config_map=ConfigMapKey("hooks", "drain.sh"),

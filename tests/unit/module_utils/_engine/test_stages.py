@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import LeaseLost, RolloutError, SqlFailed
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.hooks.entries import Place, Terms
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.hooks.resolve import PlannedHook
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.progress import (
     Baseline,
@@ -33,11 +34,19 @@ STEP = "pre/0-a"
 PATIENCE_SECONDS = 30.0
 
 
-def a_hook(name: str, **fields: Any) -> PlannedHook:
+def a_hook(name: str, **terms: Any) -> PlannedHook:
     """A hook that a runner of the test carries out."""
     webhook = Webhook(f"https://hooks.example.org/{name}")
-    hook = PlannedHook(name, "pre", 0, "spec.stages.pre[0]", "webhook", "webhook", webhook=webhook, backoff_seconds=0)
-    return replace(hook, **fields)
+    return PlannedHook(
+        name,
+        "pre",
+        0,
+        Place("spec.stages.pre[0]"),
+        "webhook",
+        "webhook",
+        webhook=webhook,
+        terms=replace(Terms(backoff_seconds=0), **terms),
+    )
 
 
 @dataclass

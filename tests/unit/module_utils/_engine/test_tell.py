@@ -8,15 +8,17 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from scenarios.receiver import Receiver, Reply, answering
+from scenarios.receiver import Got, Receiver, Reply, answering
 from unit.module_utils._domain.starrocks.builders import a_cluster, a_record, a_spec
 from unit.module_utils._kube.apiserver import Answer, ApiServer, ObjectStore, Request, status
 
+from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import LeaseLost
 from ansible_collections.steady.rollout.plugins.module_utils._domain.events.kubernetes import Regarding
 from ansible_collections.steady.rollout.plugins.module_utils._domain.installation import parse_installation
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.handover import Handover
@@ -25,6 +27,7 @@ from ansible_collections.steady.rollout.plugins.module_utils._engine.clock impor
 from ansible_collections.steady.rollout.plugins.module_utils._engine.ledger import Ledger
 from ansible_collections.steady.rollout.plugins.module_utils._engine.tell import teller
 
+CLOCK = Clock()
 SLACK_TOKEN = "T000-canary-B000"
 Make = Callable[..., Ledger]
 
@@ -59,8 +62,13 @@ def said() -> list[str]:
 def make(api: ApiServer, said: list[str]) -> Make:
     """Makes the ledger of a run in the namespace starrocks that has begun: `make(notifications=[...])`."""
 
-    def make_(handover: Handover | None = None, regarding: Regarding | None = None, **sections: Any) -> Ledger:
-        client, clock = api.client(), Clock()
+    def make_(
+        handover: Handover | None = None,
+        regarding: Regarding | None = None,
+        clock: Clock = CLOCK,
+        **sections: Any,
+    ) -> Ledger:
+        client = api.client()
         installation = parse_installation(sections)
         tells = teller(client, installation, "starrocks", clock, said.append, regarding=regarding)
         ledger = Ledger(
@@ -151,6 +159,55 @@ def test_a_missing_right_is_noted_once_and_stops_nothing(
     step_done(later, "prod-fe-0")
     assert len(said) == before, "it has been said"
     assert len([event for event in later.record.events if event.kind == "note"]) == 1
+
+
+class JumpingClock(Clock):
+    """Time passes when somebody says so."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def now(self) -> datetime:
+        return super().now() + timedelta(seconds=self.ahead)
+
+
+def test_the_lease_is_renewed_between_messages(api: ApiServer, receiver: Receiver, make: Make) -> None:
+    """A slow receiver takes its seconds for each message; the run stays the only writer."""
+    clock = JumpingClock()
+    ledger = make(notifications=notification(receiver, reasons=["*"]), clock=clock)
+    renewals: list[int] = []
+
+    def slowly(got: Got) -> Reply:
+        renewals.append(len([r for r in api.requests if r.method == "PATCH" and "/leases/" in r.path]))
+        clock.ahead += 20
+        return answering()(got)
+
+    receiver.handle = slowly
+    for pod in ("prod-be-2", "prod-be-1", "prod-be-0"):
+        ledger.event("step", f"done: {pod}", step=f"be/{pod}", subject=pod, state="done")
+    ledger.write()
+    assert renewals == [0, 1, 2]
+
+
+def test_who_lost_the_lease_between_messages_tells_nothing_more(
+    store: ObjectStore, receiver: Receiver, make: Make
+) -> None:
+    clock = JumpingClock()
+    ledger = make(notifications=notification(receiver, reasons=["*"]), clock=clock)
+
+    def lose(got: Got) -> Reply:
+        clock.ahead += 40
+        path = "/apis/coordination.k8s.io/v1/namespaces/starrocks/leases/steady-rollout-starrocks-prod"
+        store.objects[path]["spec"]["holderIdentity"] = "another"
+        store.objects[path]["metadata"]["resourceVersion"] = "4711"
+        return answering()(got)
+
+    receiver.handle = lose
+    for pod in ("prod-be-2", "prod-be-1"):
+        ledger.event("step", f"done: {pod}", step=f"be/{pod}", subject=pod, state="done")
+    with pytest.raises(LeaseLost):
+        ledger.write()
+    assert len(receiver.got) == 1
 
 
 # -- notifications -----------------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from unit.module_utils._kube.apiserver import Answer, ApiServer, Request, status
 from ansible_collections.steady.rollout.plugins.module_utils._domain.document import Reader
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import NotFound, RolloutError
 from ansible_collections.steady.rollout.plugins.module_utils._domain.reach import WebhookPolicy
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.hooks.entries import Place
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.hooks.resolve import PlannedHook
 from ansible_collections.steady.rollout.plugins.module_utils._domain.webhook import (
     Ask,
@@ -179,7 +180,7 @@ def carry_out(api: ApiServer, receiver: Receiver) -> Callable[..., HookAnswer]:
             name="tell",
             stage="pre",
             number=0,
-            path="spec.stages.pre[0]",
+            place=Place("spec.stages.pre[0]", "spec.stages.pre[0].webhook"),
             kind="webhook",
             source=f"webhook {webhook.shown}",
             webhook=webhook,

@@ -24,6 +24,7 @@ from ansible_collections.steady.rollout.plugins.module_utils._fe.options import 
 from steadylab.simulator.harness import Harness
 
 FE = "prod-fe-0"
+FES = (FE, "prod-fe-1", "prod-fe-2")
 
 
 def test_values_are_texts_by_column(frontends: Open) -> None:
@@ -44,18 +45,53 @@ def test_a_session_is_opened_once(frontends: Open) -> None:
     assert opened.session(FE) is not opened.session("prod-fe-1")
 
 
-def test_credentials_are_asked_for_each_connection(frontends: Open) -> None:
-    asked: list[int] = []
+class Source:
+    """Where a password comes from; counts how often it was asked."""
 
-    def ask() -> Credentials:
-        asked.append(1)
-        return Credentials("root", PASSWORD)
+    def __init__(self, password: str = PASSWORD) -> None:
+        self.password = password
+        self.asked = 0
 
-    opened = frontends(credentials=ask)
+    def __call__(self) -> Credentials:
+        self.asked += 1
+        return Credentials("root", self.password)
+
+
+def everywhere(opened: Frontends) -> None:
+    """A round: a statement on every FE at the same time, on the sessions that there are or on new ones."""
+    answers = in_parallel({pod: lambda pod=pod: opened.session(pod).run("SHOW FRONTENDS") for pod in FES})
+    assert not [answer for answer in answers.values() if isinstance(answer, RolloutError)]
+
+
+def test_credentials_are_asked_once_for_a_round_of_connections(frontends: Open) -> None:
+    source = Source()
+    everywhere(frontends(credentials=source))
+    assert source.asked == 1
+
+
+def test_credentials_are_asked_for_a_connection_that_is_opened_later(
+    frontends: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = Source()
+    opened = frontends(credentials=source)
     opened.session(FE)
     opened.session(FE)
+    monkeypatch.setattr(connect, "CREDENTIALS_SECONDS", 0.0)
     opened.session("prod-fe-1")
-    assert len(asked) == 2
+    opened.session("prod-fe-2")
+    assert source.asked == 3
+
+
+def test_a_password_changed_within_a_round_is_read_once_more_for_all(cluster: Harness, frontends: Open) -> None:
+    source = Source()
+    opened = frontends(credentials=source)
+    everywhere(opened)
+    cluster.change(rotate_password="new")
+    source.password = "new"
+    for pod in FES:
+        opened.forget(pod)
+    everywhere(opened)
+    assert source.asked == 2
 
 
 def test_a_password_changed_meanwhile_is_read_again(cluster: Harness, frontends: Open) -> None:

@@ -7,7 +7,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.document import Reader
@@ -43,18 +44,21 @@ class ConfigMapKey:
 
 
 @dataclass(frozen=True, slots=True)
-class HookEntry:
-    """One hook of a stage: exactly one of predefined, sql, config_map and webhook; times in seconds.
+class Place:
+    """Where a hook stands in the document of its author: as a whole, and the field that says what it does."""
 
-    Entries with the same `group` beside each other run at the same time. `on_interrupted` decides about one that was
+    entry: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Whether, when and how patiently a hook is run; times in seconds.
+
+    Hooks with the same `group` beside each other run at the same time. `on_interrupted` decides about one that was
     running when its runner died.
     """
 
-    name: str
-    predefined: str = ""
-    sql: str = ""
-    config_map: ConfigMapKey | None = None
-    webhook: Webhook | None = None
     critical: bool = True
     timeout_seconds: float = 60.0
     retries: int = 3
@@ -62,6 +66,19 @@ class HookEntry:
     when: str = ""
     group: str = ""
     on_interrupted: Literal["auto", "rerun", "fail"] = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class HookEntry:
+    """One hook of a stage: exactly one of predefined, sql, config_map and webhook."""
+
+    name: str
+    predefined: str = ""
+    sql: str = ""
+    config_map: ConfigMapKey | None = None
+    webhook: Webhook | None = None
+    terms: Terms = field(default_factory=Terms)
+    place: Place = field(default_factory=Place, compare=False)
 
     @property
     def is_script(self) -> bool:
@@ -125,6 +142,15 @@ def parse_hook(item: object, path: str, catalogue: Catalogue) -> HookEntry:
         sql=_sql(reader) if given[0] == "sql" else "",
         config_map=config_map_of(reader.section("configMap")) if given[0] == "configMap" else None,
         webhook=parse_webhook(reader.section("webhook")) if given[0] == "webhook" else None,
+        terms=_terms(reader),
+        place=Place(path, reader.at(given[0])),
+    )
+    reader.done()
+    return entry
+
+
+def _terms(reader: Reader) -> Terms:
+    return Terms(
         critical=reader.flag("critical", default=True),
         timeout_seconds=reader.number("timeoutSeconds", 60, least=1, most=86_400, unit="seconds"),
         retries=reader.whole("retries", 3, least=0, most=20, unit="retries"),
@@ -133,8 +159,6 @@ def parse_hook(item: object, path: str, catalogue: Catalogue) -> HookEntry:
         group=reader.text("group", pattern=f"({NAME_FORM})?", hint=NAME_HINT),
         on_interrupted=_on_interrupted(reader),
     )
-    reader.done()
-    return entry
 
 
 def _predefined(reader: Reader, catalogue: Catalogue) -> str:
@@ -148,11 +172,11 @@ def _sql(reader: Reader) -> str:
     return sql
 
 
-def config_map_of(reader: Reader) -> ConfigMapKey:
-    """Name and key of a ConfigMap in the cluster's namespace."""
-    name = reader.text("name", pattern=OBJECT_FORM, hint="the name of a ConfigMap")
-    key = reader.text("key", pattern=KEY_FORM, hint="a key of the ConfigMap, such as before.sql or check.sh")
-    for field_, value in (("name", name), ("key", key)):
+def config_map_of(reader: Reader, name_field: str = "name", key_field: str = "key") -> ConfigMapKey:
+    """Name and key of a ConfigMap in the cluster's namespace, as the fields of these names have them."""
+    name = reader.text(name_field, pattern=OBJECT_FORM, hint="the name of a ConfigMap")
+    key = reader.text(key_field, pattern=KEY_FORM, hint="a key of the ConfigMap, such as before.sql or check.sh")
+    for field_, value in ((name_field, name), (key_field, key)):
         if not value:
             raise Refused(reader.at(field_), None, "missing", remedy="name the ConfigMap and the key in it")
     reader.done()
@@ -180,32 +204,38 @@ def preparation_entry(item: object, path: str, catalogue: Catalogue, timeout_sec
     name, command = reader.text("name"), reader.text("command")
     critical = reader.flag("critical")
     reader.done()
+    terms = Terms(critical=critical, timeout_seconds=timeout_seconds)
     if not command.strip():
         entry = catalogue.get(name, reader.at("name"))
-        return HookEntry(entry.name, predefined=entry.name, critical=critical, timeout_seconds=timeout_seconds)
+        return HookEntry(entry.name, predefined=entry.name, terms=terms, place=Place(path, reader.at("name")))
     if not re.fullmatch(NAME_FORM, name):
         raise Refused(reader.at("name"), name, "has not the form it must have", remedy=NAME_HINT)
-    return HookEntry(name, sql=command, critical=critical, timeout_seconds=timeout_seconds)
+    return HookEntry(name, sql=command, terms=terms, place=Place(path, reader.at("command")))
 
 
 def frontend_entries(section: Reader, catalogue: Catalogue) -> tuple[HookEntry, ...]:
     """spec.starRocksFeSpec.upgradeHooks: predefined, custom, timeoutSeconds."""
     timeout = section.number("timeoutSeconds", 300, least=1, most=86_400, unit="seconds")
-    path = section.at("predefined")
-    names = [catalogue.get(name, f"{path}[{n}]").name for n, name in enumerate(section.items("predefined"))]
-    entries = [HookEntry(name, predefined=name, timeout_seconds=timeout) for name in dict.fromkeys(names)]
+    terms = Terms(timeout_seconds=timeout)
+    entries = [*_named(section.items("predefined"), section.at("predefined"), catalogue, terms)]
     if section.has("custom"):
-        custom = section.section("custom")
-        renamed = {"name": custom.raw("configMapName"), "key": custom.raw("scriptKey")}
-        custom.done()
-        source = config_map_of(Reader(renamed, section.at("custom")))
-        entries.append(HookEntry("custom", config_map=source, timeout_seconds=timeout))
+        source = config_map_of(section.section("custom"), "configMapName", "scriptKey")
+        path = section.at("custom")
+        entries.append(HookEntry("custom", config_map=source, terms=terms, place=Place(path, path)))
     section.done()
     return tuple(entries)
 
 
 def named_entries(text: str, path: str, catalogue: Catalogue) -> tuple[HookEntry, ...]:
     """The annotation with names parted by commas: an empty or unknown one is refused with its place."""
-    names = text.split(",")
-    entries = [catalogue.get(name.strip(), f"{path}[{number}]") for number, name in enumerate(names)]
-    return tuple(HookEntry(name, predefined=name) for name in dict.fromkeys(entry.name for entry in entries))
+    return _named([name.strip() for name in text.split(",")], path, catalogue, Terms())
+
+
+def _named(names: Sequence[object], path: str, catalogue: Catalogue, terms: Terms) -> tuple[HookEntry, ...]:
+    """Predefined hooks by name; one that is named twice runs once."""
+    found: dict[str, HookEntry] = {}
+    for number, given in enumerate(names):
+        where = f"{path}[{number}]"
+        name = catalogue.get(given, where).name
+        found.setdefault(name, HookEntry(name, predefined=name, terms=terms, place=Place(where, where)))
+    return tuple(found.values())

@@ -25,7 +25,7 @@ def ended(hook: PlannedHook, known: HookRecord | None) -> bool:
     """Whether the hook came to its end in this run: it is not run again unless it has become another one."""
     if known is None or known.digest != hook.digest:
         return False
-    return known.outcome in ("done", "skipped") or (known.outcome == "failed" and not hook.critical)
+    return known.outcome in ("done", "skipped") or (known.outcome == "failed" and not hook.terms.critical)
 
 
 def is_done(record: Record | None, step_id: str, hooks: tuple[PlannedHook, ...]) -> bool:
@@ -73,7 +73,7 @@ def _written(hook: PlannedHook) -> list[str]:
 
 
 def _unknown_setting(hook: PlannedHook, key: str) -> Refused:
-    return Refused(hook.path, key, "this StarRocks version has no such setting", remedy="leave the hook out")
+    return Refused(hook.place.source, key, "this StarRocks version has no such setting", remedy="leave the hook out")
 
 
 def _version_at(stage: Stage, before: Mapping[Component, str], after: Mapping[Component, str]) -> Version | None:
@@ -86,14 +86,14 @@ def _version_refusals(hook: PlannedHook, version: Version | None) -> list[Refuse
     if version is None or version in hook.versions:
         return []
     problem = f"{hook.predefined} is for versions {hook.versions.text}, the FEs run {version}"
-    return [Refused(f"{hook.path}.predefined", hook.predefined, problem, remedy="leave it out for this version")]
+    return [Refused(hook.place.source, hook.predefined, problem, remedy="leave it out for this version")]
 
 
 def _condition_refusals(hook: PlannedHook, data: Mapping[str, object]) -> list[Refused]:
-    if not hook.when:
+    if not hook.terms.when:
         return []
     try:
-        when.check_condition(hook.when, f"{hook.path}.when", data)
+        when.check_condition(hook.terms.when, f"{hook.place.entry}.when", data)
     except Refused as refused:
         return [refused]
     return []

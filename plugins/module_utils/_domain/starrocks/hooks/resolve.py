@@ -26,8 +26,10 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.h
     STAGES,
     ConfigMapKey,
     HookEntry,
+    Place,
     Stage,
     Stages,
+    Terms,
 )
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.hooks.sql import (
     Statement,
@@ -86,12 +88,12 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class PlannedHook:
-    """A hook that can be run. `source` says for people what it is; `path` is where it was written."""
+    """A hook that can be run. `source` says for people what it is; `place` is where it was written."""
 
     name: str
     stage: Stage
     number: int
-    path: str
+    place: Place
     kind: Kind
     source: str
     predefined: str = ""
@@ -99,13 +101,7 @@ class PlannedHook:
     config_map: ConfigMapKey | None = None
     script: str = ""
     webhook: Webhook | None = None
-    critical: bool = True
-    timeout_seconds: float = 60.0
-    retries: int = 3
-    backoff_seconds: float = 1.0
-    when: str = ""
-    group: str = ""
-    on_interrupted: Literal["auto", "rerun", "fail"] = "auto"
+    terms: Terms = field(default_factory=Terms)
     versions: Range = field(default_factory=Range)
     rights: tuple[str, ...] = ()
     proof: Literal["", "image"] = ""
@@ -124,8 +120,8 @@ class PlannedHook:
         Settings end in the same state, safe statements only read or write an image, a script's Job is found again, and
         a webhook's receiver can tell a repeated call by its key.
         """
-        if self.on_interrupted != "auto":
-            return self.on_interrupted == "rerun"
+        if self.terms.on_interrupted != "auto":
+            return self.terms.on_interrupted == "rerun"
         return all(action.safe for action in self.actions)
 
     @property
@@ -164,10 +160,10 @@ class HookPlan:
         found: list[tuple[str, tuple[PlannedHook, ...]]] = []
         for hook in self.of(stage):
             before = found[-1][1] if found else ()
-            if hook.group and before and before[-1].group == hook.group:
+            if hook.terms.group and before and before[-1].terms.group == hook.terms.group:
                 found[-1] = (found[-1][0], (*before, hook))
             else:
-                found.append((f"{stage}/{hook.number}-{hook.group or hook.name}", (hook,)))
+                found.append((f"{stage}/{hook.number}-{hook.terms.group or hook.name}", (hook,)))
         return found
 
 
@@ -182,7 +178,6 @@ def plan_hooks(
     catalogue: Catalogue,
     sources: Sources,
     installation: Installation,
-    path: str = "spec.stages",
 ) -> HookPlan:
     """Every hook of every stage, resolved; what cannot be is in `refusals`."""
     planned: dict[Stage, list[PlannedHook]] = {stage: [] for stage in STAGES}
@@ -190,8 +185,7 @@ def plan_hooks(
     for stage in STAGES:
         for number, entry in enumerate(stages.of(stage)):
             try:
-                where = f"{path}.{stage}[{number}]"
-                planned[stage].append(resolve(entry, stage, number, catalogue, sources, installation, where))
+                planned[stage].append(resolve(entry, stage, number, catalogue, sources, installation))
             except Refused as refused:
                 refusals[stage].append(refused)
     return HookPlan(
@@ -201,12 +195,11 @@ def plan_hooks(
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    """Where an entry stands, and what is known there."""
+class _Around:
+    """Which hook of which stage an entry is, and what is known there."""
 
     stage: Stage
     number: int
-    path: str
     catalogue: Catalogue
     sources: Sources
     installation: Installation
@@ -219,48 +212,43 @@ def resolve(
     catalogue: Catalogue,
     sources: Sources,
     installation: Installation,
-    path: str,
 ) -> PlannedHook:
     """One hook; Refused when it must not be run."""
-    place = _Place(stage, number, path, catalogue, sources, installation)
+    around = _Around(stage, number, catalogue, sources, installation)
     if entry.predefined:
-        return _predefined(entry, place)
+        return _predefined(entry, around)
     if entry.sql:
-        return _of_sql(entry, place, (entry.sql,), "sql", (f"{path}.sql",))
+        return _of_sql(entry, around, (entry.sql,), "sql", (entry.place.source,))
     if entry.webhook is not None:
-        check_target(entry.webhook.url, installation.webhooks, f"{path}.webhook.url")
-        planned = _planned(entry, place, "webhook", f"webhook {entry.webhook.shown}")
+        check_target(entry.webhook.url, installation.webhooks, f"{entry.place.source}.url")
+        planned = _planned(entry, around, "webhook", f"webhook {entry.webhook.shown}")
         return replace(planned, webhook=entry.webhook)
     if entry.config_map is None:
-        raise Refused(path, entry.name, "does nothing", remedy="give what the hook shall do")
-    return _of_config_map(entry, place, entry.config_map)
+        raise Refused(entry.place.entry, entry.name, "does nothing", remedy="give what the hook shall do")
+    return _of_config_map(entry, around, entry.config_map)
 
 
-def _planned(entry: HookEntry, place: _Place, kind: Kind, source: str, actions: tuple[Action, ...] = ()) -> PlannedHook:
+def _planned(
+    entry: HookEntry, around: _Around, kind: Kind, source: str, actions: tuple[Action, ...] = ()
+) -> PlannedHook:
     return PlannedHook(
         name=entry.name,
-        stage=place.stage,
-        number=place.number,
-        path=place.path,
+        stage=around.stage,
+        number=around.number,
+        place=entry.place,
         kind=kind,
         source=source,
         actions=actions,
         config_map=entry.config_map,
-        critical=entry.critical,
-        timeout_seconds=entry.timeout_seconds,
-        retries=entry.retries,
-        backoff_seconds=entry.backoff_seconds,
-        when=entry.when,
-        group=entry.group,
-        on_interrupted=entry.on_interrupted,
+        terms=entry.terms,
     )
 
 
-def _predefined(entry: HookEntry, place: _Place) -> PlannedHook:
-    found = place.catalogue.get(entry.predefined, f"{place.path}.predefined")
+def _predefined(entry: HookEntry, around: _Around) -> PlannedHook:
+    found = around.catalogue.get(entry.predefined, entry.place.source)
     kind: Kind = "sql" if found.action == "statements" else "settings"
-    planned = _planned(entry, place, kind, f"{found.name}: {found.purpose}", actions_of(found))
-    seconds = max(entry.timeout_seconds, PROOF_SECONDS) if found.proof else entry.timeout_seconds
+    planned = _planned(entry, around, kind, f"{found.name}: {found.purpose}", actions_of(found))
+    seconds = max(entry.terms.timeout_seconds, PROOF_SECONDS) if found.proof else entry.terms.timeout_seconds
     return replace(
         planned,
         predefined=found.name,
@@ -268,7 +256,7 @@ def _predefined(entry: HookEntry, place: _Place) -> PlannedHook:
         rights=found.rights,
         proof=found.proof,
         inverse=found.inverse if found.action == "statements" else "",
-        timeout_seconds=seconds,
+        terms=replace(entry.terms, timeout_seconds=seconds),
     )
 
 
@@ -292,9 +280,9 @@ def _action(statement: Statement) -> Action:
 
 
 def _of_sql(
-    entry: HookEntry, place: _Place, statements: tuple[str, ...], source: str, paths: tuple[str, ...]
+    entry: HookEntry, around: _Around, statements: tuple[str, ...], source: str, paths: tuple[str, ...]
 ) -> PlannedHook:
-    allow, keys = place.sources.unsafe_sql, place.catalogue.keys
+    allow, keys = around.sources.unsafe_sql, around.catalogue.keys
     checked = [
         check_statement(sql, path, allow_unsafe=allow, keys=keys) for sql, path in zip(statements, paths, strict=True)
     ]
@@ -303,22 +291,22 @@ def _of_sql(
     notes = tuple(dict.fromkeys(f"{statement.shown}: {statement.note}" for statement in checked if statement.note))
     # Of what may run without asking, the metadata image is all that changes anything.
     image = any(action.kind == "sql" and action.safe and not action.reads for action in actions)
-    return replace(_planned(entry, place, kind, source, actions), notes=notes, rights=("NODE",) if image else ())
+    return replace(_planned(entry, around, kind, source, actions), notes=notes, rights=("NODE",) if image else ())
 
 
-def _of_config_map(entry: HookEntry, place: _Place, source: ConfigMapKey) -> PlannedHook:
-    path, where = f"{place.path}.configMap", f"{source.name}/{source.key}"
-    text = place.sources.config_maps.get(source.name, {}).get(source.key)
+def _of_config_map(entry: HookEntry, around: _Around, source: ConfigMapKey) -> PlannedHook:
+    path, where = entry.place.source, f"{source.name}/{source.key}"
+    text = around.sources.config_maps.get(source.name, {}).get(source.key)
     if text is None:
-        problem = place.sources.missing.get(where, "was not read")
+        problem = around.sources.missing.get(where, "was not read")
         raise Refused(path, where, problem, remedy="create the ConfigMap with this key in the cluster's namespace")
     if not source.is_sql:
-        scripts.check_allowed(place.sources.rules, path)
-        scripts.check_timeout(place.installation.hooks, entry.timeout_seconds, path)
-        return replace(_planned(entry, place, "script", f"script {where}"), script=text)
+        scripts.check_allowed(around.sources.rules, path)
+        scripts.check_timeout(around.installation.hooks, entry.terms.timeout_seconds, path)
+        return replace(_planned(entry, around, "script", f"script {where}"), script=text)
     statements = split(text, f"{path} {where}")
     if len(statements) > MOST_STATEMENTS:
         remedy = f"at most {MOST_STATEMENTS} in a hook"
         raise Refused(path, where, f"{len(statements)} statements", remedy=remedy)
     paths = tuple(f"{path} {where} statement {number}" for number, _statement in enumerate(statements, 1))
-    return _of_sql(entry, place, statements, f"ConfigMap {where}", paths)
+    return _of_sql(entry, around, statements, f"ConfigMap {where}", paths)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database import plan
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database.output import PendingFile, Status
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database.record import Inspection
+from ansible_collections.steady.rollout.plugins.module_utils._domain.database.snapshot import Managed
 from ansible_collections.steady.rollout.plugins.module_utils._domain.gate import Refusal
 
 from .world import Precondition, Seen, Upgrade, World, a_spec, a_world, settle
@@ -528,6 +530,76 @@ def test_an_attempt_whose_token_had_expired_is_made_anew() -> None:
     assert settle(world, upgrade).state.aspect == "Ready"
     assert [job.order.round for job in world.jobs.values() if job.order.kind == "apply"] == [0, 1]
     assert world.databases["steady-rollout-db"].history == ["0001", "0002"]
+
+
+def test_a_rollback_whose_token_had_expired_is_made_anew() -> None:
+    upgrade = an_upgrade(tokens=900.0)
+    world, _decision = settled(upgrade)
+    upgrade.spec = a_spec("v3", onFailure="Rollback")
+    until_it_writes(world, upgrade)
+    for _file in range(2):
+        world.migrate(world.writing()[0])
+    world.finish(world.writing()[0], failed="Error: x")
+    until_it_writes(world, upgrade)
+    world.now += 1000
+    world.finish(world.writing()[0], failed='Error: pq: PAM authentication failed for user "migrator"')
+    assert settle(world, upgrade).state.reason == "MigrationRolledBack"
+    assert [job.order.round for job in world.jobs.values() if job.order.kind == "rollback"] == [0, 1]
+    assert world.databases["steady-rollout-db"].applied == ("0001", "0002")
+
+
+def test_a_login_that_fails_with_a_good_token_is_a_failure() -> None:
+    upgrade = an_upgrade(tokens=900.0)
+    world = a_world(upgrade)
+    until_it_writes(world, upgrade)
+    world.now += 10
+    world.finish(world.writing()[0], failed='Error: pq: PAM authentication failed for user "migrator"')
+    assert settle(world, upgrade).state.reason == "DatabaseLoginFailed"
+
+
+def test_no_token_is_made_before_a_job_needs_one() -> None:
+    upgrade = an_upgrade(tokens=900.0, pre=PRE)
+    world, decision = settled(upgrade)
+    assert (decision.state.reason, upgrade.managed) == ("PreCheckFailed", None)
+    upgrade.pre = ()
+    assert settle(world, upgrade).state.aspect == "Ready"
+
+
+@pytest.mark.parametrize("mode", ["Apply", "Plan"])
+def test_no_token_is_left_at_rest(mode: str) -> None:
+    upgrade = an_upgrade(tokens=900.0, spec=a_spec(runner={"mode": mode}))
+    _world, decision = settled(upgrade)
+    assert decision.state.aspect in ("Ready", "Planned")
+    assert upgrade.managed == Managed("")
+
+
+def test_a_token_is_taken_out_at_its_end_while_something_is_waited_for() -> None:
+    upgrade = an_upgrade(tokens=900.0)
+    world = a_world(upgrade)
+    settle_once(world, upgrade)
+    world.finish(world.running()[0], failed="x")
+    settle_once(world, upgrade)
+    upgrade.pre = PRE
+    settle_once(world, upgrade)
+    assert upgrade.managed is not None
+    assert upgrade.managed.expires
+    world.now += 900
+    settle_once(world, upgrade)
+    assert upgrade.managed == Managed("")
+
+
+def test_a_token_that_cannot_be_made_anew_is_told_while_the_pod_waits() -> None:
+    upgrade = an_upgrade(tokens=900.0)
+    world = a_world(upgrade)
+    until_it_writes(world, upgrade)
+    settle_once(world, upgrade)
+    world.now += 800
+    snapshot = world.look(upgrade).snapshot
+    source = replace(snapshot.source, reason="AwsUnreachable", problem="no way")
+    seen = replace(world.look(upgrade), snapshot=replace(snapshot, source=source))
+    decision = world.decide(upgrade, seen)
+    assert (decision.state.aspect, decision.state.degraded) == ("Progressing", ("AwsUnreachable", "no way"))
+    assert not isinstance(decision.action, plan.WriteSecret)
 
 
 def test_another_database_in_the_secret_begins_anew_there() -> None:

@@ -41,6 +41,16 @@ def test_an_aws_document() -> None:
     assert spec.min_pod_versions[0].version == "v1.5.0"
 
 
+@pytest.mark.parametrize(
+    ("region", "suffix"),
+    [("cn-north-1", "com.cn"), ("eusc-de-east-1", "eu"), ("us-gov-west-1", "com"), ("ap-southeast-5", "com")],
+)
+def test_databases_of_every_public_partition(region: str, suffix: str) -> None:
+    host = f"mydb.abc123.{region}.rds.amazonaws.{suffix}"
+    whole = changed(changed(AWS, "database.aws.region", region), "database.aws.host", host)
+    assert parse_document(named(whole)).aws is not None
+
+
 def test_a_document_with_every_field() -> None:
     spec = parse_document(named(WHOLE))
     assert str(spec.min_pod_versions[0].selector) == "app=myapp,tier in (web,api)"
@@ -84,6 +94,9 @@ REFUSED: list[tuple[Any, str, str]] = [
     ),
     (changed(SELF_HOSTED, "checks.post.metrics", ["x"]), "spec.checks.post.metrics[0]", "not a mapping"),
     (changed(AWS, "database.aws.region", "eu-west-1"), "spec.database.aws.host", "in another region"),
+    (changed(AWS, "database.aws.host", "x.cn-north-1.rds.amazonaws.com.cn"), "spec.database.aws.host", "another"),
+    (changed(AWS, "database.aws.host", "x.eusc-de-east-1.rds.amazonaws.eu"), "spec.database.aws.host", "another"),
+    (changed(AWS, "database.aws.region", "useast1"), "spec.database.aws.region", "form"),
     (changed(AWS, "database.connection", SELF_HOSTED["database"]["connection"]), "spec.database.aws", "both given"),
 ]
 

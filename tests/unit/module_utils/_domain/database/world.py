@@ -178,7 +178,7 @@ class World:
     def _source(self, upgrade: Upgrade) -> Source:
         if not upgrade.secret_there:
             return Source(reason="SecretNotFound", problem="Secret db has no key url")
-        return Source(str(upgrade.secret), self.lease_name(upgrade), upgrade.database)
+        return Source(str(upgrade.secret), self.lease_name(upgrade), upgrade.database, token=bool(upgrade.tokens))
 
     def lease_name(self, upgrade: Upgrade) -> str:
         """The Lease of an upgrade's database."""
@@ -227,6 +227,9 @@ class World:
             case plan.WriteSecret(source):
                 self._expect(source == str(upgrade.secret))
                 upgrade.managed = Managed(source, self.now + upgrade.tokens if upgrade.tokens else 0.0)
+                upgrade.secret_version += 1
+            case plan.ClearSecret():
+                upgrade.managed = Managed("")
                 upgrade.secret_version += 1
             case plan.KeepDirectory(directory, _image):
                 upgrade.directory = directory.hash

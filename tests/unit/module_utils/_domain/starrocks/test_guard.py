@@ -12,6 +12,10 @@ from typing import Any
 import pytest
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.document import Reader
+from ansible_collections.steady.rollout.plugins.module_utils._domain.installation import (
+    HookRules,
+    parse_installation,
+)
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.guard import (
     Guard,
     guard_job,
@@ -36,7 +40,7 @@ def test_its_name_is_one_for_each_run_and_short_enough(cluster: str) -> None:
 
 
 def test_it_restores_that_cluster_and_ends_by_itself() -> None:
-    job: Any = guard_job(Guard("ee:1", "guard", 600), "prod", "starrocks", "rollout-1", {"user": "ops"})
+    job: Any = guard_job(Guard("ee:1", "guard", 600), "prod", "starrocks", "rollout-1", {"user": "ops"}, HookRules())
     assert json.loads(json.dumps(job)) == job
     assert job["spec"]["activeDeadlineSeconds"] == 600
     pod = job["spec"]["template"]["spec"]
@@ -45,11 +49,22 @@ def test_it_restores_that_cluster_and_ends_by_itself() -> None:
     assert container["image"] == "ee:1"
     assert container["command"][:2] == ["ansible-playbook", "steady.rollout.starrocks_restore"]
     assert "cluster=starrocks/prod" in container["command"]
-    assert json.loads(container["command"][-1]) == {"starrocks_access": {"user": "ops"}}
+    assert json.loads(container["command"][-1])["starrocks_access"] == {"user": "ops"}
+
+
+def test_it_knows_the_settings_that_the_installations_hooks_are_about() -> None:
+    """What stands in a record alone is not written, and nothing else of the installation is told to the Job."""
+    few = {"name": "few-loads", "settings": {"max_running_txn_num_per_db": 10}}
+    hooks = {"allowUnsafeSql": True, "allowScripts": True, "catalogue": [few]}
+    rules = parse_installation({"hooks": hooks, "notifications": [{"name": "ops", "url": "https://x/canary"}]}).hooks
+    job: Any = guard_job(Guard("ee:1"), "prod", "starrocks", "rollout-1", {}, rules)
+    given = json.loads(job["spec"]["template"]["spec"]["containers"][0]["command"][-1])["rollout_installation"]
+    assert given == {"hooks": {"allowUnsafeSql": True, "catalogue": [few]}}
+    assert parse_installation(given).hooks.catalogue == rules.catalogue
 
 
 def test_it_fits_the_restricted_pod_security_standard() -> None:
-    job: Any = guard_job(Guard("ee:1"), "prod", "starrocks", "rollout-1", {})
+    job: Any = guard_job(Guard("ee:1"), "prod", "starrocks", "rollout-1", {}, HookRules())
     pod = job["spec"]["template"]["spec"]
     assert pod["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
     security = pod["containers"][0]["securityContext"]

@@ -14,12 +14,13 @@ import pytest
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Refused
 from ansible_collections.steady.rollout.plugins.module_utils._domain.gate import Override
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.preflight import (
+    at_rest,
     cluster_healthy,
     refusals,
     resolve_images,
 )
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.progress import Record
-from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.settings import REPAIR_LIMIT
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.settings import GUIDE, REPAIR_LIMIT
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.spec import UpgradeSpec
 
 from .builders import NOW, Cluster, a_cluster, a_record, a_spec, image
@@ -27,9 +28,12 @@ from .builders import NOW, Cluster, a_cluster, a_record, a_spec, image
 HELD = {"type": "RollingUpdate", "rollingUpdate": {"partition": 2}}
 
 
-def asked(cluster: Cluster, spec: UpgradeSpec, record: Record | None = None, *, own: bool = False) -> list[Refused]:
+def asked(
+    cluster: Cluster, spec: UpgradeSpec, record: Record | None = None, *, own: bool = False, lease_holder: str = ""
+) -> list[Refused]:
     """The refusals of a request."""
-    return refusals(cluster.snapshot, spec, resolve_images(cluster.snapshot, spec), record, own, NOW)
+    target = resolve_images(cluster.snapshot, spec)
+    return refusals(cluster.snapshot, spec, target, record, own, NOW, lease_holder)
 
 
 def images(**given: str) -> UpgradeSpec:
@@ -214,3 +218,30 @@ def test_whose_partition_it_is(changes: Any, refused: bool) -> None:
     there = a_cluster().workload("be", strategy=HELD, partition=2)
     fields = [r.field for r in asked(there, a_spec(), record, own=True)]
     assert any("partition" in field for field in fields) is refused
+
+
+AT_WORK: list[tuple[str, Change]] = [
+    ("it sets FE after FE", lambda c: c.settings("prod-fe-1", **{REPAIR_LIMIT: "0"})),
+    ("it has set all", lambda c: c.settings(**{REPAIR_LIMIT: "0"})),
+    ("it replaces a pod", lambda c: c.pod("prod-be-1", ready=False)),
+]
+
+
+@pytest.mark.parametrize("change", [case[1] for case in AT_WORK], ids=[case[0] for case in AT_WORK])
+def test_what_another_run_may_be_doing_is_refused_as_its_work(change: Change) -> None:
+    seen = change(a_cluster())
+    assert not at_rest(seen.snapshot, GUIDE)
+    alone = asked(seen, a_spec())
+    beside = asked(seen, a_spec(), lease_holder="rollout-1 holds the lease since noon")
+    assert len(alone) == 1
+    assert alone[0].field != "lease"
+    assert [(refused.field, refused.value) for refused in beside] == [("lease", None)]
+    assert "rollout-1 holds the lease since noon" in beside[0].reason
+
+
+def test_beside_another_run_the_request_itself_is_judged_as_ever() -> None:
+    assert at_rest(a_cluster().snapshot, GUIDE)
+    assert asked(a_cluster(), a_spec(), lease_holder="rollout-1") == []
+    assert [refused.field for refused in asked(a_cluster(), a_spec("3.5.0"), lease_holder="rollout-1")] == [
+        "spec.target.version"
+    ] * 2

@@ -11,9 +11,12 @@ from typing import Any
 import pytest
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Refused
+from ansible_collections.steady.rollout.plugins.module_utils._domain.installation import Installation
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks import trigger
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.crd import FIELDS
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.hooks.catalogue import Catalogue
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.hooks.entries import Stages
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.hooks.resolve import Sources, plan_hooks
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.snapshot import Component
 
 IMAGES: dict[Component, str] = {"fe": "starrocks/fe-ubuntu:3.3.1", "be": "registry:5000/be@sha256:" + "0" * 64}
@@ -75,8 +78,8 @@ def test_upgrade_preparation() -> None:
     ]
     document = resource(upgradePreparation={"enabled": True, "hooks": hooks, "timeoutSeconds": 300})
     first, second = found(document).hooks
-    assert (first.predefined, first.critical) == ("disable-balancer", False)
-    assert (second.sql, second.critical, second.timeout_seconds) == ("SHOW FRONTENDS", True, 300)
+    assert (first.predefined, first.terms.critical) == ("disable-balancer", False)
+    assert (second.sql, second.terms.critical, second.terms.timeout_seconds) == ("SHOW FRONTENDS", True, 300)
     assert found(document).timeout_seconds == 300
 
 
@@ -178,6 +181,48 @@ def test_what_is_not_understood_is_told_with_field_value_and_remedy(document: di
         read(document)
     assert said in refused.value.reason
     assert refused.value.remedy
+
+
+FORBIDDEN = [
+    (
+        "command",
+        resource(upgradePreparation={"enabled": True, "hooks": [{"name": "own", "command": "DROP TABLE t"}]}),
+        "spec.upgradePreparation.hooks[0].command",
+    ),
+    (
+        "custom",
+        resource(fe={"upgradeHooks": {"custom": {"configMapName": "gone", "scriptKey": "a.sql"}}}),
+        "spec.starRocksFeSpec.upgradeHooks.custom",
+    ),
+]
+
+
+@pytest.mark.parametrize(("document", "place"), [row[1:] for row in FORBIDDEN], ids=[row[0] for row in FORBIDDEN])
+def test_what_must_not_run_is_refused_at_the_place_where_its_author_wrote_it(
+    document: dict[str, Any], place: str
+) -> None:
+    plan = plan_hooks(Stages(pre=found(document).hooks), CATALOGUE, Sources(), Installation())
+    assert [refused.field for refused in plan.refusals["pre"]] == [place]
+
+
+def test_hooks_that_can_run_know_the_place_where_their_author_wrote_them() -> None:
+    document = resource(
+        {**ANNOTATED, trigger.HOOKS: "disable-balancer,disable-balancer,create-image"},
+        fe={"upgradeHooks": {"predefined": ["drop-job-history"]}},
+    )
+    plan = plan_hooks(Stages(pre=found(document).hooks), CATALOGUE, Sources(), Installation())
+    assert [hook.place.source for hook in plan.pre] == [
+        f"metadata.annotations[{trigger.HOOKS}][0]",
+        f"metadata.annotations[{trigger.HOOKS}][2]",
+        "spec.starRocksFeSpec.upgradeHooks.predefined[0]",
+    ]
+
+
+def test_the_same_hooks_are_the_same_request_wherever_they_stand() -> None:
+    annotated = found(resource({**ANNOTATED, trigger.HOOKS: "drop-job-history,quiesce"}))
+    turned = found(resource({**ANNOTATED, trigger.HOOKS: "drop-job-history,drop-job-history,quiesce"}))
+    assert annotated.hooks[1].place != turned.hooks[1].place
+    assert annotated.wish == turned.wish
 
 
 def applied(**spec: Any) -> dict[str, Any]:

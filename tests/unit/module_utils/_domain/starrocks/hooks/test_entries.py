@@ -16,6 +16,7 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.h
     ConfigMapKey,
     HookEntry,
     Stages,
+    Terms,
     frontend_entries,
     named_entries,
     parse_stages,
@@ -32,9 +33,9 @@ def stages(**document: Any) -> Stages:
 
 def test_the_least_entry_has_defaults() -> None:
     assert stages(pre=[IMAGE]).pre == (HookEntry("image", predefined="create-image"),)
-    entry = stages(pre=[IMAGE]).pre[0]
-    assert (entry.critical, entry.timeout_seconds, entry.retries, entry.backoff_seconds) == (True, 60, 3, 1)
-    assert (entry.when, entry.group, entry.on_interrupted) == ("", "", "auto")
+    terms = stages(pre=[IMAGE]).pre[0].terms
+    assert (terms.critical, terms.timeout_seconds, terms.retries, terms.backoff_seconds) == (True, 60, 3, 1)
+    assert (terms.when, terms.group, terms.on_interrupted) == ("", "", "auto")
 
 
 def test_every_field_is_understood() -> None:
@@ -59,13 +60,15 @@ def test_every_field_is_understood() -> None:
         HookEntry(
             "look",
             sql="SHOW FRONTENDS",
-            critical=False,
-            timeout_seconds=2.5,
-            retries=0,
-            backoff_seconds=0.5,
-            when="leader == 'prod-fe-0'",
-            group="first",
-            on_interrupted="fail",
+            terms=Terms(
+                critical=False,
+                timeout_seconds=2.5,
+                retries=0,
+                backoff_seconds=0.5,
+                when="leader == 'prod-fe-0'",
+                group="first",
+                on_interrupted="fail",
+            ),
         ),
     )
     assert found.post[0].config_map == ConfigMapKey("hooks", "after.sql")
@@ -143,9 +146,9 @@ def test_a_preparation_hook_has_a_command_or_a_predefined_name() -> None:
     command = 'ADMIN SET FRONTEND CONFIG ("tablet_sched_max_scheduling_tablets" = "0")'
     document = {"name": "disable-tablet-clone", "command": command, "critical": True}
     entry = preparation_entry(document, "p[0]", OUR_CATALOGUE, 300)
-    assert (entry.sql, entry.predefined, entry.critical, entry.timeout_seconds) == (command, "", True, 300)
+    assert (entry.sql, entry.predefined, entry.terms.critical, entry.terms.timeout_seconds) == (command, "", True, 300)
     named = preparation_entry({"name": "disable-balancer"}, "p[0]", OUR_CATALOGUE, 300)
-    assert (named.sql, named.predefined, named.critical) == ("", "disable-balancer", False)
+    assert (named.sql, named.predefined, named.terms.critical) == ("", "disable-balancer", False)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +175,7 @@ def test_hooks_of_the_fe_spec_are_predefined_and_one_of_a_config_map() -> None:
     found = frontend_entries(Reader(document, "u"), OUR_CATALOGUE)
     assert [entry.name for entry in found] == ["disable-tablet-clone", "disable-balancer", "custom"]
     assert found[2].config_map == ConfigMapKey("fe-upgrade-hooks", "hooks.sh")
-    assert {entry.timeout_seconds for entry in found} == {120}
+    assert {entry.terms.timeout_seconds for entry in found} == {120}
 
 
 @pytest.mark.parametrize(
@@ -180,7 +183,7 @@ def test_hooks_of_the_fe_spec_are_predefined_and_one_of_a_config_map() -> None:
     [
         ({"predefined": ["disable-tabletclone"]}, "u.predefined[0]", "did you mean disable-tablet-clone"),
         ({"predefined": [""]}, "u.predefined[0]", "no name"),
-        ({"custom": {"configMapName": "x"}}, "u.custom.key", "missing"),
+        ({"custom": {"configMapName": "x"}}, "u.custom.scriptKey", "missing"),
         ({"timeoutSeconds": 0}, "u.timeoutSeconds", "out of bounds"),
         ({"custom": {"configMapName": "x", "scriptKey": "y", "image": "z"}}, "u.custom.image", "no such field"),
     ],

@@ -64,7 +64,7 @@ def test_predefined_hooks_become_actions() -> None:
     assert default.actions == (Action("default", {"tablet_sched_disable_balance": "false"}),)
     image = hook(predefined="create-image")
     assert [action.sql for action in image.actions] == ["ALTER SYSTEM CREATE IMAGE"]
-    assert (image.kind, image.rights, image.proof, image.timeout_seconds) == ("sql", ("NODE",), "image", 600)
+    assert (image.kind, image.rights, image.proof, image.terms.timeout_seconds) == ("sql", ("NODE",), "image", 600)
     assert hook(predefined="restore").shown == ("restore every setting",)
 
 

@@ -1,0 +1,105 @@
+# Copyright (c) 2026, the steady.rollout authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The operator's playbook for DBUpgrade with the variables of the shipped watch, through deletion."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from database.conftest import Push
+from database.upgrades import A, B, Upgrade, begun, own_tables
+from scenarios.operating import Ended, Operation, configuration
+
+from steadylab.database.servers import Postgres
+from steadylab.kube import MERGE_PATCH, ApiError
+
+KIND = "DBUpgrade"
+
+
+@pytest.fixture
+def operation(resource: Upgrade, tmp_path: Path) -> Operation:
+    """An installation with the defaults."""
+    folder = configuration(tmp_path / "configuration")
+    return Operation(tmp_path, resource.lab.setup_api, resource.lab.kubeconfig, folder)
+
+
+def settle(operation: Operation, upgrade: Upgrade) -> list[Ended]:
+    """Pass after pass; where one waits, until its Jobs have ended."""
+    runs: list[Ended] = []
+    while (ended := operation.reconcile(KIND, upgrade.namespace, upgrade.name)) is not None:
+        runs.append(ended)
+        if not ended.again_in:
+            break
+        upgrade.await_jobs()
+    return runs
+
+
+def let_write(operation: Operation, upgrade: Upgrade) -> None:
+    """Pass after pass, until the Job writes to the database."""
+    while not [job for job in upgrade.jobs("apply") if not job["spec"].get("suspend")]:
+        operation.reconcile(KIND, upgrade.namespace, upgrade.name)
+        if not upgrade.jobs("apply"):
+            upgrade.await_jobs()
+    begun(upgrade)
+
+
+def exists(upgrade: Upgrade) -> bool:
+    """Whether the custom resource is there."""
+    try:
+        upgrade.resource()
+    except ApiError as error:
+        return error.status != 404
+    return True
+
+
+def test_a_migration_and_its_deletion(
+    resource: Upgrade, operation: Operation, database_name: str, postgres: Postgres, push: Push
+) -> None:
+    resource.create(resource.document(push(f"{database_name}:v1", A | B)))
+    runs = settle(operation, resource)
+    assert len(runs) > 1
+    assert resource.conditions()["Ready"] == ("True", "MigrationComplete")
+    assert own_tables(postgres, database_name) == {"t1", "t2"}
+    assert operation.run(KIND, resource.resource()).succeeded().result["changed"] is False
+    resource.lab.setup_api.request("DELETE", resource.path)
+    assert exists(resource)
+    settle(operation, resource)
+    assert not exists(resource)
+    assert [lease["spec"].get("holderIdentity") for lease in resource.leases() if owned(lease, resource)] == []
+
+
+def owned(lease: dict[str, object], upgrade: Upgrade) -> bool:
+    """Whether a Lease is held for an upgrade of this namespace."""
+    return f"/{upgrade.namespace}/" in str(lease)
+
+
+def test_deletion_waits_for_the_job_that_writes(
+    resource: Upgrade, operation: Operation, database_name: str, postgres: Postgres, push: Push
+) -> None:
+    slow = {"20260101000004_d.sql": "SELECT pg_sleep(15);\nCREATE TABLE t4 (id int);\n"}
+    resource.create(resource.document(push(f"{database_name}:v1", A | slow)))
+    let_write(operation, resource)
+    resource.lab.setup_api.request("DELETE", resource.path)
+    ended = operation.reconcile(KIND, resource.namespace, resource.name)
+    assert ended is not None
+    assert (ended.result["state"]["reason"], bool(ended.again_in)) == ("Releasing", True)
+    assert [lease for lease in resource.leases() if owned(lease, resource)], "others are kept out"
+    settle(operation, resource)
+    assert not exists(resource)
+    assert own_tables(postgres, database_name) == {"t1", "t4"}
+    assert [lease for lease in resource.leases() if owned(lease, resource)] == []
+
+
+def test_a_person_can_let_it_go(resource: Upgrade, operation: Operation, database_name: str, push: Push) -> None:
+    slow = {"20260101000004_d.sql": "SELECT pg_sleep(300);\n"}
+    resource.create(resource.document(push(f"{database_name}:v1", A | slow)))
+    let_write(operation, resource)
+    resource.lab.setup_api.request("DELETE", resource.path)
+    patch = {"metadata": {"annotations": {"rollout.steady.dev/abandon": "true"}}}
+    resource.lab.setup_api.request("PATCH", resource.path, patch, MERGE_PATCH)
+    settle(operation, resource)
+    assert not exists(resource)
+    assert "Its Lease stays" in resource.events()["Abandoned"]["message"]
+    assert [lease for lease in resource.leases() if owned(lease, resource)], "until that Job is over"

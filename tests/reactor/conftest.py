@@ -1,0 +1,77 @@
+# Copyright (c) 2026, the steady.rollout authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One lab for all tests of the reactor, one operator for those that only look at what it does with objects."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from reactor_suite import SUITE, Operator, Team, define
+
+from steadylab import Lab
+
+_COUNTER = itertools.count(1)
+
+Start = Callable[..., Operator]
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """An empty plane that knows the suite's kinds."""
+    before = os.environ.get("STEADY_LAB_HOME")
+    os.environ["STEADY_LAB_HOME"] = str(tmp_path_factory.mktemp("labs"))
+    with Lab.up("reactor", None) as lab:
+        define(lab)
+        yield lab
+    if before is None:
+        del os.environ["STEADY_LAB_HOME"]
+    else:
+        os.environ["STEADY_LAB_HOME"] = before
+
+
+@pytest.fixture(scope="session")
+def operator(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
+    """The operator with the watches of all kinds."""
+    watches = (SUITE / "watches.yaml").read_text(encoding="utf-8")
+    operator = Operator(
+        lab,
+        tmp_path_factory.mktemp("operator"),
+        watches,
+        "--max-concurrent-reconciles=2",
+        MAX_CONCURRENT_RECONCILES_SLOW_REACTOR_TEST="1",
+        ANSIBLE_VERBOSITY_WRITTEN_REACTOR_TEST="0",
+    )
+    yield operator
+    status = operator.end()
+    assert status == 0, operator.said
+
+
+@pytest.fixture
+def team(lab: Lab, operator: Operator) -> Team:
+    """A namespace of its own for each test."""
+    return Team(lab, operator.notes, f"team-{next(_COUNTER)}")
+
+
+@pytest.fixture
+def start(lab: Lab, tmp_path: Path) -> Iterator[Start]:
+    """Starts reactors for one test; none of them outlives it."""
+    started: list[Operator] = []
+
+    def make(watches: str, *flags: str, **variables: str) -> Operator:
+        started.append(Operator(lab, tmp_path, watches, *flags, **variables))
+        return started[-1]
+
+    yield make
+    for operator in started:
+        operator.kill()
+
+
+@pytest.fixture
+def own_team(lab: Lab, tmp_path: Path) -> Team:
+    """A namespace for a test with a reactor of its own."""
+    return Team(lab, tmp_path / "notes", f"own-{next(_COUNTER)}")

@@ -1,0 +1,200 @@
+# Copyright (c) 2026, the steady.rollout authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An operator as a process, objects for it to look after, and the notes that its runs leave."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+from urllib.request import urlopen
+
+import yaml
+
+from steadylab import Lab
+from steadylab.kube import ApiError
+
+SUITE: Final = Path(__file__).resolve().parent
+ROOT: Final = SUITE.parents[1]
+# Another operator in the reactor's place: the path of the binary of ansible-operator. Beside it on PATH must be
+# ansible-runner, with its plugin ansible-runner-http, of a Python that has ansible-core.
+BINARY: Final = os.environ.get("STEADY_OPERATOR_BINARY", "")
+KINDS: Final = ("Note", "Written", "End", "Broken", "Often", "Chosen", "Role", "Held", "Kept", "Slow")
+GROUP: Final = "/apis/reactor.test/v1"
+PATIENCE: Final = 60.0
+
+Object = dict[str, Any]
+
+
+def until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:
+    """What the condition comes to as soon as that is something. Files and processes cannot be watched, so it asks."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = condition()
+        if found:
+            return found
+        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
+        time.sleep(0.05)
+
+
+class Operator:
+    """A reactor, or the operator that stands in its place, over a lab."""
+
+    def __init__(self, lab: Lab, folder: Path, watches: str, *flags: str, **variables: str) -> None:
+        """`watches` is the text of watches.yaml; `variables` are added to the environment."""
+        self.folder = folder
+        self.notes = folder / "notes"
+        self.notes.mkdir(parents=True, exist_ok=True)
+        (folder / "watches.yaml").write_text(watches, encoding="utf-8")
+        self.output = folder / f"output-{time.monotonic_ns()}"
+        places = ["--metrics-bind-address=127.0.0.1:0", "--health-probe-bind-address=127.0.0.1:0"]
+        command = [BINARY, "run"] if BINARY else [sys.executable, "-m", "reactor"]
+        own = ["--artifacts-dir", str(folder / "artifacts")] if not BINARY else []
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "K8S_AUTH_"))}
+        with self.output.open("wb") as output:
+            self.process = subprocess.Popen(
+                [*command, "--watches-file", str(folder / "watches.yaml"), *places, *own, *flags],
+                cwd=folder,
+                env={
+                    **kept,
+                    "KUBECONFIG": str(lab.kubeconfig),
+                    "PYTHONPATH": str(ROOT / "operator"),
+                    "SUITE": str(SUITE),
+                    "NOTES": str(self.notes),
+                    **variables,
+                },
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def said(self) -> str:
+        """All that it has printed."""
+        return self.output.read_text("utf-8", "replace")
+
+    def says(self, text: str) -> str:
+        """Wait until it has printed the text."""
+        until(lambda: text in self.said or self.process.poll() is not None, text)
+        assert text in self.said, self.said
+        return self.said
+
+    def ask(self, path: str) -> tuple[int, str]:
+        """Ask /metrics, /healthz or /readyz: status and body."""
+        said = self.says("/readyz on port")
+        (line,) = [line for line in said.splitlines() if path in line and "on port" in line]
+        with urlopen(f"http://127.0.0.1:{line.rpartition(' ')[2]}{path}", timeout=10) as answer:
+            return answer.status, answer.read().decode()
+
+    def signal(self, number: int = signal.SIGTERM) -> None:
+        """Send a signal to the process itself."""
+        self.process.send_signal(number)
+
+    def end(self, seconds: float = PATIENCE) -> int:
+        """Ask it to stop and wait; its exit status."""
+        if self.process.poll() is None:
+            self.signal()
+        return self.process.wait(seconds)
+
+    def kill(self) -> None:
+        """Kill it and whatever is left in its session."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+class Team:
+    """A namespace of one test and the objects in it."""
+
+    def __init__(self, lab: Lab, notes: Path, namespace: str) -> None:
+        self.namespace = namespace
+        self.notes_folder = notes
+        self.api = lab.setup_api
+        self.api.request("POST", "/api/v1/namespaces", {"metadata": {"name": namespace}})
+
+    def path(self, kind: str, name: str = "") -> str:
+        """The path of an object, or of the list of its kind."""
+        tail = f"/{name}" if name else ""
+        return f"{GROUP}/namespaces/{self.namespace}/{kind.lower()}s{tail}"
+
+    def make(self, kind: str, name: str = "one", spec: Any = None, **metadata: Any) -> Object:
+        """Make an object."""
+        body = {"apiVersion": "reactor.test/v1", "kind": kind, "metadata": {"name": name, **metadata}}
+        return self.api.request("POST", self.path(kind), body | ({} if spec is None else {"spec": spec}))
+
+    def get(self, kind: str, name: str = "one") -> Object | None:
+        """The object, None when it is gone."""
+        try:
+            return self.api.request("GET", self.path(kind, name))
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def change(self, kind: str, patch: Object, name: str = "one") -> None:
+        """Merge a patch into an object."""
+        self.api.request("PATCH", self.path(kind, name), patch, content_type="application/merge-patch+json")
+
+    def delete(self, kind: str, name: str = "one") -> None:
+        """Delete an object."""
+        self.api.request("DELETE", self.path(kind, name))
+
+    def conditions(self, kind: str, name: str = "one") -> dict[str, Object]:
+        """The conditions of an object by their types."""
+        found = self.get(kind, name) or {}
+        return {each["type"]: each for each in (found.get("status") or {}).get("conditions") or []}
+
+    def becomes(self, kind: str, condition: str, name: str = "one", status: str = "True") -> dict[str, Object]:
+        """Wait until a condition is so; all conditions then."""
+
+        def reached() -> Any:
+            found = self.conditions(kind, name)
+            return found if (found.get(condition) or {}).get("status") == status else None
+
+        found: dict[str, Object] = until(reached, f"{condition} of {kind} {self.namespace}/{name} is {status}")
+        return found
+
+    def note(self, name: str = "one") -> Path:
+        """The file in which runs over an object leave their notes; a name may be too long for one of its own."""
+        return self.notes_folder / hashlib.sha1(f"{self.namespace}/{name}".encode()).hexdigest()
+
+    def go(self, name: str = "one", step: str = "") -> None:
+        """Let the slow run over an object go on, or one step of it."""
+        self.note(name).with_suffix(f".go-{step}" if step else ".go").touch()
+
+    def lines(self, name: str = "one") -> list[str]:
+        """The notes so far."""
+        return self.note(name).read_text("utf-8").splitlines() if self.note(name).exists() else []
+
+    def noted(self, count: int = 1, name: str = "one") -> list[Any]:
+        """Wait for so many notes and read them."""
+        until(lambda: len(self.lines(name)) >= count, f"{count} notes of {self.namespace}/{name}")
+        return [json.loads(line) for line in self.lines(name)]
+
+
+def define(lab: Lab) -> None:
+    """Define the suite's kinds and wait until they are served."""
+    text = (SUITE / "crd.yaml").read_text(encoding="utf-8")
+    for kind in KINDS:
+        definition = yaml.safe_load(text.replace("KINDs", f"{kind.lower()}s").replace("KIND", kind))
+        definition["spec"]["names"]["singular"] = kind.lower()
+        lab.setup_api.request("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition)
+    wanted = {f"{kind.lower()}s" for kind in KINDS}
+
+    def served() -> bool:
+        try:
+            listing = lab.setup_api.request("GET", GROUP)
+        except ApiError:
+            return False
+        return wanted <= {entry["name"] for entry in listing["resources"]}
+
+    until(served, "all kinds are served")
