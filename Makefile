@@ -14,7 +14,7 @@ FOUND := $(firstword $(foreach name,$(PYTHON) python3 python3.13 python3.12 pyth
 START := $(or $(FOUND),$(error No Python found on PATH. Install Python 3.11, 3.12 or 3.13 with its venv module))
 VENV := .venv/bin
 
-.PHONY: help venv venv-lab venv-min demo operator test test-fast test-crash test-compat lint format fresh bench \
+.PHONY: help venv venv-lab venv-min demo operator test test-fast test-crash test-compat lint format fresh bench digests \
 	lab-build lab-up lab-down clean
 
 help: ## Show this list
@@ -58,6 +58,9 @@ fresh: venv ## Run `make demo` and `make test` as a newcomer: fresh clone, empty
 
 bench: lab-build ## Measure an upgrade against the bound and the peers, and write the figures to a file
 	@tests/bench/run
+
+digests: venv-lab ## Show the digests of the images that migrate databases, where there is a network (ARGS=crane=...)
+	@PYTHONPATH=tests/lab $(VENV)/python tools/digests.py $(ARGS)
 
 lab-build: venv-lab
 	@PYTHONPATH=tests/lab $(VENV)/python -m steadylab.build >/dev/null

@@ -82,7 +82,9 @@ def test_deleted_resource_is_left_alone(resource: Upgrade, database_name: str, p
 def test_reconcile_playbook_makes_one_pass(resource: Upgrade, database_name: str, push: Push) -> None:
     document = resource.document(push(f"{database_name}:v1", A))
     resource.create(document)
+    resource.installation = {"metrics": {"textfile": str(resource.directory)}}
     made = resource.run(document, playbook="db_upgrade_reconcile").succeeded()
+    assert "dbupgrade_operator_up 1\n" in (resource.directory / "dbupgrade_operator.prom").read_text()
     assert "MigrationInProgress" in made.text
     assert resource.conditions()["Accepted"] == ("True", "SpecValid")
 

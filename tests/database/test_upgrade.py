@@ -11,29 +11,35 @@ from typing import Any
 
 import pytest
 from database.conftest import Push
-from database.upgrades import BROKEN, PASSWORD, SECONDS, SLOW, A, B, Upgrade, begun, in_background, own_tables
+from database.upgrades import (
+    BROKEN,
+    PASSWORD,
+    SECONDS,
+    SLOW,
+    WAITING,
+    A,
+    B,
+    Upgrade,
+    begun,
+    held,
+    in_background,
+    own_tables,
+)
 from scenarios.playbook import BIN, ROOT
 
 from steadylab import Lab
 from steadylab.database.layouts import Entry, files, symlink
 from steadylab.database.registry import Registry
-from steadylab.database.servers import MariaDB, Postgres
+from steadylab.database.servers import Postgres
 from steadylab.database.tools import hashed
 
 
-@pytest.fixture(params=["postgres", "mariadb"])
-def server(request: pytest.FixtureRequest) -> Postgres | MariaDB:
-    found: Postgres | MariaDB = request.getfixturevalue(request.param)
-    return found
-
-
-def test_migrates_and_then_has_nothing_to_do(
-    upgrade: Upgrade, database_name: str, server: Postgres | MariaDB, push: Push
-) -> None:
-    upgrade.source(server.create(database_name, database_name, PASSWORD))
-    document = upgrade.document(push(f"{database_name}/a:v1", A | B))
+def test_migrates_and_then_has_nothing_to_do(upgrade: Upgrade, database: str, postgres: Postgres, push: Push) -> None:
+    restricted = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}
+    upgrade.lab.setup_api.patch("Namespace", upgrade.namespace, restricted)
+    document = upgrade.document(push(f"{database}/a:v1", A | B))
     ended = upgrade.run(document).succeeded()
-    assert own_tables(server, database_name) == {"t1", "t2"}
+    assert own_tables(postgres, database) == {"t1", "t2"}
     assert "MigrationComplete" in ended.text
     assert upgrade.record["outcome"] == "succeeded"
     again = upgrade.run(document).succeeded()
@@ -90,14 +96,14 @@ def test_deleted_job_is_not_made_again(upgrade: Upgrade, database: str, postgres
 
 
 def test_pod_without_its_job_is_waited_for(upgrade: Upgrade, database: str, postgres: Postgres, push: Push) -> None:
-    slow = {"20260101000004_d.sql": "SELECT pg_sleep(8);\n"}
     results: list[dict[str, Any]] = []
-    document = upgrade.document(push(f"{database}:v1", A | slow))
-    thread = in_background(lambda: results.append(upgrade.perform(document)))
-    begun(upgrade)
-    upgrade.delete_job("apply", "Orphan")
+    document = upgrade.document(push(f"{database}:v1", A | WAITING))
+    with held(postgres, database):
+        thread = in_background(lambda: results.append(upgrade.perform(document)))
+        begun(upgrade)
+        upgrade.delete_job("apply", "Orphan")
+        upgrade.until_said("is gone, but its pods are not yet")
     thread.join(SECONDS)
-    assert any("is gone, but its pods are not yet" in line for line in upgrade.said)
     assert results[0]["outcome"] == "succeeded"
     assert own_tables(postgres, database) == {"t1"}
 
@@ -206,17 +212,17 @@ def test_huge_log_is_cut(upgrade: Upgrade, database: str, postgres: Postgres, pu
 def test_two_spellings_of_one_database_wait_for_one_another(
     lab: Lab, upgrade: Upgrade, database: str, postgres: Postgres, push: Push
 ) -> None:
-    slow = {"20260101000004_d.sql": "SELECT pg_sleep(8);\n"}
-    image = push(f"{database}:v1", A | slow)
+    image = push(f"{database}:v1", A | WAITING)
     results: list[dict[str, Any]] = []
-    thread = in_background(lambda: results.append(upgrade.perform(upgrade.document(image))))
-    begun(upgrade)
     other = Upgrade(lab, upgrade.directory / "other", upgrade.namespace, name="other")
     url = postgres.url(database.upper(), database, PASSWORD, host="LOCALHOST").replace("postgres:", "postgresql:")
     other.source(url, name="spelled-otherwise")
     document = other.document(image)
     document["spec"]["database"]["connection"]["urlSecretRef"]["name"] = "spelled-otherwise"
-    blocked = other.perform(document, wait=False)
+    with held(postgres, database):
+        thread = in_background(lambda: results.append(upgrade.perform(upgrade.document(image))))
+        begun(upgrade)
+        blocked = other.perform(document, wait=False)
     assert blocked["state"]["aspect"] == "Blocked"
     assert blocked["state"]["reason"] == "DatabaseBusy"
     assert f"dbupgrade/{upgrade.namespace}/orders" in blocked["state"]["message"]
@@ -237,7 +243,10 @@ def test_plan_shows_the_sql_and_applies_nothing(
     upgrade: Upgrade, database: str, postgres: Postgres, push: Push
 ) -> None:
     document = upgrade.document(push(f"{database}:v1", A | B))
+    upgrade.installation = {"metrics": {"textfile": str(upgrade.directory)}}
     planned = upgrade.run(document, "--diff", plan=True).succeeded()
+    figures = (upgrade.directory / f"dbupgrade_{upgrade.namespace}_orders.prom").read_text()
+    assert 'aspect="Planned"} 1' in figures
     assert "CREATE TABLE t2" in planned.text
     assert "2 files would be applied, up to version 20260101000002" in planned.text
     assert planned.recap["changed"] == 0
@@ -274,7 +283,7 @@ def test_bastion_host_migrates_by_the_module(upgrade: Upgrade, database: str, po
 def test_report_says_how_the_run_ended(upgrade: Upgrade, database: str, push: Push) -> None:
     document = upgrade.document(push(f"{database}:v1", A | BROKEN))
     folder = upgrade.directory / "new" / "reports"
-    upgrade.run(document, db_upgrade_report_dir=str(folder)).failed("MigrationFailed")
+    upgrade.run(document, "-vvv", db_upgrade_report_dir=str(folder)).failed("MigrationFailed")
     report = json.loads((folder / f"{upgrade.namespace}-orders.json").read_text())
     assert report["outcome"] == "frozen"
     assert report["migration"]["currentVersion"] == "20260101000001"

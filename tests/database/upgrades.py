@@ -10,7 +10,8 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -32,6 +33,8 @@ SECONDS: Final = 300.0
 A: Final = {"20260101000001_a.sql": "CREATE TABLE t1 (id int PRIMARY KEY, name varchar(20));\n"}
 B: Final = {"20260101000002_b.sql": "ALTER TABLE t1 ADD COLUMN age int;\nCREATE TABLE t2 (id int);\n"}
 BROKEN: Final = {"20260101000003_c.sql": "CREATE TABLE t3 (id int);\nSELECT nope FROM t3;\n"}
+# It goes on for as long as a test holds the lock (`held`).
+WAITING: Final = {"20260101000004_d.sql": "SELECT pg_advisory_lock(7);\n"}
 SLOW: Final = {"20260101000004_d.sql": "SELECT pg_sleep(300);\n"}
 PASSWORD: Final = "canary-Ov3r/the@hills"
 RESOURCE: Final = "dbupgrade.subbug.learning/v1alpha1"
@@ -50,6 +53,7 @@ class Upgrade:
     installation: dict[str, Any] = field(default_factory=dict)
     secrets: set[str] = field(default_factory=set)
     said: list[str] = field(default_factory=list)
+    _news: threading.Condition = field(default_factory=threading.Condition)
     _runs: int = 0
 
     def source(self, url: str, name: str = "source", **more: str) -> None:
@@ -91,7 +95,9 @@ class Upgrade:
 
     def run(self, document: Document, *options: str, **others: Any) -> Run:
         """Run a playbook with a document to its end."""
-        return self.start(document, *options, **others).finish()
+        ended = self.start(document, *options, **others).finish()
+        assert [secret for secret in self.secrets if secret in ended.stdout] == []
+        return ended
 
     def perform(
         self, document: Document | None = None, *, check: bool = False, clock: Clock | None = None, **arguments: Any
@@ -102,11 +108,21 @@ class Upgrade:
         given |= {"installation": self.installation, **self.options, **arguments}
         checked = ArgumentSpecValidator(VERB.arguments).validate(given)
         assert not checked.error_messages, checked.error_messages
-        call = Call(checked.validated_parameters, check_mode=check, say=self.said.append, clock=clock or Clock())
+        call = Call(checked.validated_parameters, check_mode=check, say=self._say, clock=clock or Clock())
         result = perform(VERB, call)
         shown = json.dumps(result) + "".join(self.said)
         assert [secret for secret in self.secrets if secret in shown] == []
         return result
+
+    def _say(self, line: str) -> None:
+        with self._news:
+            self.said.append(line)
+            self._news.notify_all()
+
+    def until_said(self, words: str, seconds: float = SECONDS) -> None:
+        """Wait until a run of `perform` says a line with these words."""
+        with self._news:
+            assert self._news.wait_for(lambda: any(words in line for line in self.said), seconds), self.said
 
     def is_in(self, path: Path) -> bool:
         """Whether a secret of this upgrade stands in a file."""
@@ -217,9 +233,12 @@ class Upgrade:
         return found
 
     def everything(self) -> str:
-        """All objects of the namespace but Secrets, the Leases of databases, and all logs, as one text."""
+        """All objects of the namespace but Secrets, custom resources with their status, Leases, and all logs."""
         kinds = ("ConfigMap", "Event", "Job", "Pod")
         parts = [json.dumps(self.lab.api.list(kind, self.namespace)) for kind in kinds]
+        # Where the definition is not served there are none.
+        resources = self.lab.setup_api.raw("GET", self.path.rpartition("/")[0])
+        parts.append(resources.data.decode())
         parts.append(json.dumps(self.leases()))
         for pod in self.lab.api.list("Pod", self.namespace)["items"]:
             name = pod["metadata"]["name"]
@@ -274,6 +293,17 @@ def begun(upgrade: Upgrade, kind: str = "apply") -> None:
     upgrade.until(kind, started)
     pod = upgrade.pod_of(upgrade.jobs(kind)[0])
     upgrade.lab.api.wait_for("Pod", pod, upgrade.namespace, running, SECONDS)
+
+
+@contextmanager
+def held(server: Postgres, database: str) -> Iterator[None]:
+    """The migration WAITING waits until this ends."""
+    connection = server.connect(database)
+    connection.run("SELECT pg_advisory_lock(7)")
+    try:
+        yield
+    finally:
+        connection.close()
 
 
 def in_background(work: Callable[[], Any]) -> threading.Thread:

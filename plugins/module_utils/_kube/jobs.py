@@ -33,6 +33,8 @@ JOB_API = "batch/v1"
 JOB_NAME_LABEL = "batch.kubernetes.io/job-name"
 # The container that writes, by kind of Job; `atlas` where it is not named here.
 _WRITERS = {"rollback": "down"}
+# The containers whose words are asked for even where they ended well; of the others only why they failed matters.
+_TELLING: dict[str, tuple[str, ...]] = {"inspect": ("resolve", "unpack", "atlas")}
 # What a container said at its end is enough; what the directory holds is printed whole (_pod/unpack.py).
 LOG_BYTES = 256 * 1024
 PRINTED_BYTES = 2 * 1024 * 1024
@@ -83,15 +85,15 @@ def is_over(client: KubeClient, namespace: str, name: str) -> bool:
     return not any(_lives(pod) for pod in pods)
 
 
-def create(client: KubeClient, manifest: dict[str, Any]) -> None:
-    """Make the Job, or find the one that an earlier try made from the same order.
+def create(client: KubeClient, manifest: dict[str, Any]) -> JobView | None:
+    """Make the Job, or find the one that an earlier try made from the same order; a new one, which has no pod yet.
 
     Conflict where a Job of that name was made from another one.
     """
     metadata = manifest["metadata"]
     namespace, name = str(metadata["namespace"]), str(metadata["name"])
     try:
-        client.create(path_to(JOB_API, "jobs", namespace), manifest)
+        return view_of(client.create(path_to(JOB_API, "jobs", namespace), manifest), ())
     except Conflict as conflict:
         found = client.get(path_to(JOB_API, "jobs", namespace, name))
         if _order(found) != metadata["annotations"][HASH_ANNOTATION]:
@@ -99,6 +101,7 @@ def create(client: KubeClient, manifest: dict[str, Any]) -> None:
                 f'Job "{name}" in namespace "{namespace}" exists and is another one.',
                 remedy="Find out who made it, and delete it when it is not needed.",
             ) from conflict
+        return None
 
 
 def resume(client: KubeClient, namespace: str, name: str, uid: str) -> None:
@@ -144,13 +147,17 @@ def view_of(job: Object, pods: Iterable[Object]) -> JobView | None:
 
 
 def mark_of(item: Object) -> tuple[object, ...]:
-    """What of a Job or a pod a decision looks at: while it stays the same, nothing new can be decided."""
-    metadata, spec = item["metadata"], item.get("spec") or {}
-    if "template" in spec:
-        own = (bool(spec.get("suspend")), _finish(item).get("type"))
-    else:
-        own = (_lives(item), _waiting(item))
-    return (metadata["uid"], bool(metadata.get("deletionTimestamp")), *own)
+    """What of a Job a decision waits for: uid, whether it is being deleted, and how it finished."""
+    metadata = item["metadata"]
+    return (metadata["uid"], bool(metadata.get("deletionTimestamp")), _finish(item).get("type", ""))
+
+
+def pod_mark_of(item: Object) -> tuple[object, ...]:
+    """The same of a pod: uid of its Job, whether it is being deleted, whether it lives, and why it waits."""
+    metadata = item["metadata"]
+    owners = metadata.get("ownerReferences") or []
+    owner = str(owners[0].get("uid")) if owners else ""
+    return (owner, bool(metadata.get("deletionTimestamp")), _lives(item), _waiting(item))
 
 
 def _belongs(pod: Object, job: Object) -> bool:
@@ -222,9 +229,12 @@ def _container(client: KubeClient, namespace: str, pod: str, view: JobView, stat
     ended = (status.get("state") or {}).get("terminated")
     if not ended:
         return Container(name, None)
+    code = int(ended.get("exitCode", 0))
+    if code == 0 and name not in _TELLING.get(view.kind, ("atlas",)):
+        return Container(name, code)
     most = PRINTED_BYTES if view.kind == "inspect" and name == "unpack" else LOG_BYTES
     log, cut = read_log(client, namespace, pod, name, most)
-    return Container(name, int(ended.get("exitCode", 0)), log, cut)
+    return Container(name, code, log, cut)
 
 
 def read_log(client: KubeClient, namespace: str, pod: str, container: str, most: int) -> tuple[str | None, bool]:

@@ -44,7 +44,7 @@ env "rollback" {
   url = getenv("DATABASE_URL")
   migration {
     dir              = "file:///work/down"
-    revisions_schema = "dbupgrade_rollback"
+    revisions_schema = getenv("ROLLBACK_SCHEMA")
   }
 }
 """

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import checkout
 
-from steadybench import cases, clients, collections, figures, measure, preparing
+from steadybench import cases, clients, collections, figures, measure, migrating, preparing
 from steadylab import build
 from steadylab.lab import Lab, LabError
 
@@ -27,7 +27,7 @@ def main() -> int:
     options = _options()
     folder = clients.logs_home() / time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     folder.mkdir(parents=True)
-    bench = cases.Bench(folder, options.repeats, options.peer_timeout)
+    bench = cases.Bench(folder, options.repeats, options.peer_timeout, options.migrations)
     try:
         collections.ensure()
         run = _measure(bench)
@@ -45,6 +45,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tests/bench/run", description=__doc__)
     parser.add_argument("--repeats", type=int, default=3, help="upgrades by each client (default 3)")
     parser.add_argument("--peer-timeout", type=int, default=60, help="what the peers wait for pods, seconds (60)")
+    parser.add_argument("--migrations", type=int, default=200, help="database upgrades in one process (200)")
     parser.add_argument("--output", type=Path, default=checkout.ROOT / "docs" / "figures.md")
     return parser.parse_args()
 
@@ -58,6 +59,10 @@ def _measure(bench: cases.Bench) -> figures.Run:
         killed = cases.kills(bench, lab)
     with Lab.up(f"bench-{os.getpid()}-slow", None, ready_seconds=cases.SLOW_READY_SECONDS) as lab:
         waiting = cases.waiting(bench, lab)
+    with Lab.up(f"bench-{os.getpid()}-data", None, processes=True, ready_seconds=0.2, audit=True) as lab:
+        database = migrating.Database.start(lab)
+        migrated = migrating.migrations(bench, database)
+        memory = migrating.memory(bench, database, bench.migrations)
     results = {
         "starts": starts,
         "upgrades": upgrades,
@@ -65,6 +70,8 @@ def _measure(bench: cases.Bench) -> figures.Run:
         "waiting": waiting,
         "broken": broken,
         "killed": killed,
+        "migrated": migrated,
+        "memory": memory,
     }
     (bench.folder / "results.json").write_text(json.dumps(cases.plain(results), indent=1))
     date = time.strftime("%Y-%m-%d", time.gmtime())

@@ -40,11 +40,12 @@ class Failed(Exception):
 
 @dataclass
 class Bench:
-    """One run of the whole: where it writes, and how often each upgrade is repeated."""
+    """One run of the whole: where it writes, repeats of each upgrade, how many migrations one process does."""
 
     folder: Path
     repeats: int
     peer_timeout: int
+    migrations: int = 200
 
     def say(self, text: str) -> None:
         """A line for the person who waits."""
@@ -279,4 +280,6 @@ def plain(results: dict[str, Any]) -> dict[str, Any]:
         "waiting": results["waiting"],
         "broken": [asdict(entry) for entry in results["broken"]],
         "killed": [asdict(entry) for entry in results["killed"]],
+        "migrated": [asdict(entry) for entry in results["migrated"]],
+        "memory": asdict(results["memory"]),
     }

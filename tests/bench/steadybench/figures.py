@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from steadybench import cases, clients
 from steadybench.cases import Broken, Killed, Upgrade
+from steadybench.migrating import Memory, Migrated
 from steadybench.preparing import Prepared
 
 PODS: Final = 6
@@ -35,8 +36,8 @@ of wall time do not. Gates are all on; only their settle time is zero and one pa
   medians of {repeats}, wall with least and most.
 - Before each upgrade ordinal 0 leads and the four settings have values of this cluster's own fe.conf, which are not
   StarRocks' defaults: what a script puts back is a constant, and that shows.
-- An Event costs one request, and three where one of an earlier run is counted up. How many there are depends on what
-  there is to tell, so the aim is about the other requests; the tables show both.
+- An Event costs two requests, a look and a write, and one where the same process wrote it before. How many there are
+  depends on what there is to tell, so the aim is about the other requests; the tables show both.
 - Preparing: the trigger `starrocks.com/prepare-upgrade=true` with two hooks, `disable-tablet-clone` and
   `disable-balancer`. Ours is one `ansible-playbook steady.rollout.starrocks_reconcile`, started once the trigger
   stands; the script (`tests/bench/clients/prepare.sh`) writes the trigger itself, and its CPU has that in it. Seconds
@@ -44,6 +45,11 @@ of wall time do not. Gates are all on; only their settle time is zero and one pa
   there to the client's end (audit log). FE time is the sum of what the simulator took for the statements; a connection
   is one that ran a statement (query log). Between turns the trigger is removed and ours puts the settings back; the
   script has no way back.
+- Migrating: one `ansible-playbook steady.rollout.db_upgrade` with two files for an empty PostgreSQL 15; real crane and
+  Atlas as processes of this machine, three Jobs one after the other. A Job's time is from when it may start to its end,
+  as a watch sees them. Ansible's start is until the first request.
+- Memory: as many DBUpgrades as it says, with an inspection Job each, carried out by the module's code in one process.
+  Growth is the median of the last quarter less that of the second.
 - Waiting: CPU of the process tree over {wait:.0f} s in which a BE is not ready; four clients at once.
 - Broken image: from the first container state that is a fault, seen by a watch, to the first line on the client's
   screen that names it. The peers' timeout was set to {timeout} s; people use 600.
@@ -64,6 +70,8 @@ class Run:
     waiting: Mapping[str, float]
     broken: Sequence[Broken]
     killed: Sequence[Killed]
+    migrated: Sequence[Migrated]
+    memory: Memory
 
 
 def page(run: Run) -> str:
@@ -100,6 +108,11 @@ def page(run: Run) -> str:
         _table(
             ("client", "settings left off", "next run s", "exit status", "settings as before after it"), _killed(run)
         ),
+        "## Migrating a database",
+        migrations(run.migrated),
+        f"Memory of one process that carries out {run.memory.runs} DBUpgrades, one after the other: "
+        + ", ".join(f"{size:.0f}" for size in run.memory.sizes)
+        + " MB.",
         "## Method",
         METHOD.format(**run.method),
     ]
@@ -146,6 +159,30 @@ def _preparations(found: Mapping[str, Sequence[Prepared]]) -> Iterable[Sequence[
         )
 
 
+def migrations(found: Sequence[Migrated]) -> str:
+    """The table of the migrations."""
+    heads = (
+        "wall s (least-most)",
+        "of it Jobs s",
+        "of it Ansible's start s",
+        "CPU s",
+        "API requests",
+        "PSS MB",
+        "load",
+    )
+    seen = cases.middle(found, ("wall", "jobs", "ansible", "cpu", "requests", "pss", "load"))
+    row = (
+        f"{seen['wall']:.2f} ({min(run.wall for run in found):.2f}-{max(run.wall for run in found):.2f})",
+        f"{seen['jobs']:.2f}",
+        f"{seen['ansible']:.2f}",
+        f"{seen['cpu']:.2f}",
+        f"{seen['requests']:.0f}",
+        f"{seen['pss']:.0f}",
+        f"{seen['load']:.1f}",
+    )
+    return _table(heads, [row])
+
+
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [heads, ["---"] * len(heads), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
@@ -158,6 +195,7 @@ def _aims(run: Run) -> list[tuple[str, str, str, str]]:
     worst = max((seconds for seconds in told if seconds is not None), default=None)
     kept = [entry.kept for entry in run.broken if CLIENTS[entry.client].ours]
     kept += [entry.kept for entry in run.killed if CLIENTS[entry.client].ours]
+    migrated = cases.middle(run.migrated, ("overhead",))
     slowest = None if worst is None or None in told else worst
     rows = [
         ("wall / bound", 1.2, ours["wall"] / bound["wall"], "{:.2f}"),
@@ -173,6 +211,8 @@ def _aims(run: Run) -> list[tuple[str, str, str, str]]:
         ("broken image told after s", 5.0, slowest, "{:.1f}"),
         ("annotation to first statement, s", 2.0, prepared["first"], "{:.2f}"),
         ("annotation to Completed, FE time apart, s", 2.0, prepared["apart"], "{:.2f}"),
+        ("migration: start to Ready without its Jobs, s", 2.0, migrated["overhead"], "{:.2f}"),
+        (f"memory growth over {run.memory.runs} migrations, MB", 1.0, run.memory.growth, "{:.2f}"),
         ("lab with a cluster started, s", 8.0, run.starts[cases.LAB_STARTED], "{:.1f}"),
         ("built control plane found in the cache, s", 5.0, run.starts[cases.BUILD_FOUND], "{:.1f}"),
     ]

@@ -110,7 +110,7 @@ class Measured:
 
     def _sample(self) -> None:
         while not self._over.wait(SAMPLE_SECONDS):
-            self._usage.pss = max(self._usage.pss, sum(_pss(pid) for pid in _tree(self._process.pid)) / 1e6)
+            self._usage.pss = max(self._usage.pss, sum(pss(pid) for pid in _tree(self._process.pid)) / 1e6)
 
 
 def end_left_over(pids: Sequence[int]) -> None:
@@ -161,7 +161,7 @@ def _cpu(pid: int) -> float:
     return sum(int(value) for value in fields[11:15]) / TICKS if fields is not None else 0.0
 
 
-def _pss(pid: int) -> int:
+def pss(pid: int) -> int:
     """Proportional set size in bytes, 0 for a process that has just ended."""
     try:
         text = (PROC / str(pid) / "smaps_rollup").read_text()

@@ -105,7 +105,7 @@ class Requests:
         return len({entry["auditID"] for entry in self.entries()})
 
     def events(self) -> int:
-        """Those of them that were about Events: one makes an Event, and three count up one of an earlier run."""
+        """Those of them that were about Events: two make an Event, or count up one of an earlier run."""
         return len({entry["auditID"] for entry in self.entries() if _about_event(entry)})
 
     def entries(self) -> list[dict[str, Any]]:

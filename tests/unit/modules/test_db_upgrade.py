@@ -15,7 +15,7 @@ import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.steady.rollout.plugins.module_utils._aws import mint
-from ansible_collections.steady.rollout.plugins.module_utils._domain.database import aws
+from ansible_collections.steady.rollout.plugins.module_utils._domain.database import aws, rules
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database.output import _CAUSES
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database.spec import parse_document
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database.verdict import NEEDS_A_PERSON
@@ -65,6 +65,12 @@ def test_the_page_names_every_reason_that_a_person_may_meet() -> None:
     reasons = NEEDS_A_PERSON | {word for _text, word in _CAUSES}
     reasons |= {*aws._CODES.values(), *aws._KINDS.values()}
     assert [reason for reason in sorted(reasons) if f"`{reason}`" not in PAGE] == []
+
+
+def test_the_page_has_the_words_of_every_rule() -> None:
+    known = (*rules.DATABASE, *rules.AWS, *rules.THRESHOLD, *rules.SELECTOR, *rules.NAME)
+    words = {rule.problem for rule in known} - {f"database.aws.{name} is immutable" for name in rules.AWS_FIELDS}
+    assert [message for message in sorted(words) if message not in PAGE] == []
 
 
 @pytest.mark.parametrize("module", [unpack, mint])

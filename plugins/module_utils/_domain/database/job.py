@@ -229,13 +229,15 @@ def _main(order: Order, workshop: Workshop) -> list[str]:
 def _rollback(order: Order, owner: Owner, workshop: Workshop) -> list[dict[str, object]]:
     """Atlas runs the down files as migrations with a table of their own, then forgets what they undid.
 
-    The database is not clean for that table's first use, hence --allow-dirty.
+    The database is not clean for that table's first use, hence --allow-dirty. To MySQL and MariaDB a schema is a
+    database of the whole server, so each database that is migrated has one of its own name.
     """
     lock = f"{workshop.tools.lock_seconds}s"
     down = ["--lock-timeout", lock, "--tx-mode", "file", "--allow-dirty", "--format", APPLY_TEMPLATE]
+    schema: dict[str, object] = {"name": "ROLLBACK_SCHEMA", "value": f"dbupgrade_rollback_{order.database[-8:]}"}
     return [
         _atlas("hash", ["migrate", "hash", "--dir", f"file://{WORK}/down"], owner, workshop, url=False),
-        _atlas("down", ["migrate", "apply", *_environment("rollback"), *down], owner, workshop),
+        _having(_atlas("down", ["migrate", "apply", *_environment("rollback"), *down], owner, workshop), [schema], []),
         _atlas("atlas", ["migrate", "set", order.back_to, *_environment("migrate")], owner, workshop),
     ]
 

@@ -155,9 +155,15 @@ def status(log: str | None) -> Status | None:
         # "OK" says that nothing is pending, in Atlas's own words: both have to agree.
         if None in files or (line["status"] == "OK") != (not files) or not all(map(_VERSION.fullmatch, versions)):
             return None
-        current = versions[-1] if versions else ""
         found = tuple(file for file in files if file is not None)
-        return Status(current, found, tuple(versions), str(line.get("error") or ""), str(line.get("sql") or ""))
+        error, sql = str(line.get("error") or ""), str(line.get("sql") or "")
+        begun = bool(versions) and any(file.version == versions[-1] for file in found)
+        if begun and error and line.get("count") == 0:
+            # Its first statement failed: the file is as if it had not been begun.
+            versions, error, sql = versions[:-1], "", ""
+        elif begun and not error:
+            error = "interrupted"
+        return Status(versions[-1] if versions else "", found, tuple(versions), error, sql)
     return None
 
 

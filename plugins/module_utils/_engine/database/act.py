@@ -12,7 +12,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database import plan
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database.job import CA_KEY, URL_KEY, manifest
@@ -33,11 +33,16 @@ from ansible_collections.steady.rollout.plugins.module_utils._kube import jobs, 
 IMAGE_ANNOTATION = "rollout.steady.dev/image"
 DIRECTORY_KEY = "directory.json.gz"
 
-Act = Callable[[Undertaking, Seen, Any], Part]
+# A text, because an expression of types would be one more thing to run.
+Then: TypeAlias = "Part | Seen"
+Act = Callable[[Undertaking, Seen, Any], "Then"]
 
 
-def carry_out(work: Undertaking, seen: Seen, action: plan.Action) -> Part:
-    """Write what the action says; returns the part of what was seen that is old now. Not for Save and Wait."""
+def carry_out(work: Undertaking, seen: Seen, action: plan.Action) -> Then:
+    """Write what the action says. Not for Save and Wait.
+
+    Returns the part of what was seen that is old now, or what is seen now where the answer of the API server says it.
+    """
     return _ACTS[type(action)](work, seen, action)
 
 
@@ -131,10 +136,10 @@ def _release_lease(work: Undertaking, seen: Seen, action: plan.ReleaseLease) -> 
     return "lease"
 
 
-def _create_job(work: Undertaking, seen: Seen, action: plan.CreateJob) -> Part:
+def _create_job(work: Undertaking, seen: Seen, action: plan.CreateJob) -> Then:
     workshop = work.workshop(seen.kept.ca_bundle)
-    jobs.create(work.client, manifest(action.order, work.owner, work.spec, workshop))
-    return "jobs"
+    made = jobs.create(work.client, manifest(action.order, work.owner, work.spec, workshop))
+    return seen.having(made) if made is not None else "jobs"
 
 
 def _resume_job(work: Undertaking, _seen: Seen, action: plan.ResumeJob) -> Part:

@@ -21,6 +21,7 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.errors impo
     RolloutError,
     Unreachable,
 )
+from ansible_collections.steady.rollout.plugins.module_utils._engine.database.look import Part
 from ansible_collections.steady.rollout.plugins.module_utils._engine.database.passes import Outcome, Pass
 from ansible_collections.steady.rollout.plugins.module_utils._engine.database.undertaking import (
     Undertaking,
@@ -37,8 +38,14 @@ AGAIN_SECONDS = 2.0
 
 def one_pass(work: Undertaking) -> Outcome:
     """One pass, and its end in the status of the custom resource, also where it ends with an error."""
+    return _told(Pass(work))
+
+
+def _told(made: Pass, news: frozenset[Part] | None = None) -> Outcome:
+    """A run of the pass, told in the status and in the figures."""
+    work = made.work
     try:
-        outcome = Pass(work).run()
+        outcome = made.run(news)
     except RolloutError as error:
         if not error.transient and not isinstance(error, (Conflict, LeaseLost)):
             report_failure(work, error)
@@ -89,8 +96,10 @@ class Drive:
     patience: float
     refreshed: Callable[[Undertaking], Undertaking] = lambda work: work
     _stuck_since: float | None = None
-    _told: str = ""
-    _told_at: float = 0.0
+    _said: str = ""
+    _said_at: float = 0.0
+    _pass: Pass | None = None
+    _news: frozenset[Part] | None = None
 
     def run(self) -> tuple[Outcome, Verdict]:
         """Until it has come to its end, or to none within the patience."""
@@ -99,6 +108,7 @@ class Drive:
                 try:
                     outcome, ended = self._turn(watch)
                 except (Unreachable, Conflict, LeaseLost) as error:
+                    self._pass, self._news = None, None
                     # What was written before the connection broke, and what another runner of this upgrade writes all
                     # the time, is seen by the next pass.
                     if self._stuck():
@@ -111,14 +121,21 @@ class Drive:
 
     def _turn(self, watch: Watch) -> tuple[Outcome, Verdict]:
         """One pass and, where it was not the last, the waiting for the next."""
-        self.work = self.refreshed(self.work)
-        outcome = one_pass(self.work)
+        outcome = _told(*self._next())
         ended = verdict(outcome.state, outcome.record) or self._given_up(outcome)
         if not ended:
             self._say(outcome.state.reason, outcome.state.message)
-            if not watch.open(outcome.snapshot.source.lease):
-                watch.wait(self._pause(outcome))
+            self._news = watch.open(outcome.snapshot.source.lease) or watch.wait(self._pause(outcome))
         return outcome, ended
+
+    def _next(self) -> tuple[Pass, frozenset[Part] | None]:
+        """The pass that goes on, with what may have changed; a new one where something else is asked for by now."""
+        before, self.work = self.work, self.refreshed(self.work)
+        if self._pass is None or (before.spec, before.generation) != (self.work.spec, self.work.generation):
+            self._pass = Pass(self.work)
+            return self._pass, None
+        self._pass.work = self.work
+        return self._pass, self._news
 
     def _stuck(self) -> bool:
         """Whether it has not got on for longer than the patience."""
@@ -144,8 +161,8 @@ class Drive:
     def _say(self, reason: str, message: str) -> None:
         """Say for what it waits, when that is new and again after a while."""
         line, now = f"{reason}: {message}", self.work.clock.ticks()
-        if line != self._told or now - self._told_at >= HEARTBEAT_SECONDS:
-            self._told, self._told_at = line, now
+        if line != self._said or now - self._said_at >= HEARTBEAT_SECONDS:
+            self._said, self._said_at = line, now
             self.work.say(line)
 
 

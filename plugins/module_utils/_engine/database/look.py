@@ -16,6 +16,7 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.database im
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database.job import CA_KEY, PREFIX, URL_KEY
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database.plan import Tool
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database.snapshot import (
+    JobView,
     Lease,
     Managed,
     Snapshot,
@@ -67,6 +68,14 @@ class Seen:
     lease_state: LeaseState | None = None
     jobs: jobs.Look = field(default_factory=lambda: jobs.Look((), ()))
     directory: str = ""
+
+    def having(self, job: JobView) -> Seen:
+        """The same with a Job that was made since, as the API server answered."""
+        return replace(self, jobs=replace(self.jobs, jobs=(*self.jobs.jobs, job)))
+
+    def silent(self, name: str) -> bool:
+        """Whether there is a Job of that name that is over, and whose logs were not read."""
+        return any(job.name == name and job.over and not job.containers for job in self.jobs.jobs)
 
     @property
     def tool(self) -> Tool:

@@ -55,7 +55,7 @@ def recorded(work: Undertaking) -> Record | None:
 
 @dataclass
 class Pass:
-    """One pass in the making. Not shared between threads."""
+    """One pass in the making, or several that follow one another. Not shared between threads."""
 
     work: Undertaking
     _seen: Seen = field(default_factory=Seen)
@@ -64,17 +64,22 @@ class Pass:
     _snapshot: Snapshot | None = None
     _writes: int = 0
 
-    def run(self) -> Outcome:
-        """Carry out what can be done now. Raises what the API server answers, Conflict only when it does not end."""
+    def run(self, news: frozenset[Part] | None = None) -> Outcome:
+        """Carry out what can be done now. Raises what the API server answers, Conflict only when it does not end.
+
+        :param news: what may have changed since the run before of this same object; None for a look at everything.
+            The record and the Lease are looked at in any case: others write them.
+        """
+        self._snapshot, self._writes = None, 0
         try:
-            return self._carried_out()
+            return self._carried_out(news)
         except RolloutError as error:
             error.hide(self._seen.tool.hide)
             raise
 
-    def _carried_out(self) -> Outcome:
+    def _carried_out(self, news: frozenset[Part] | None) -> Outcome:
         conflicts = 0
-        self._look_at_all()
+        self._look_at(news)
         while True:
             decision = self._decided()
             if isinstance(decision.action, plan.Wait):
@@ -91,11 +96,11 @@ class Pass:
                 conflicts += 1
                 if conflicts > MOST_CONFLICTS:
                     raise
-                self._look_at_all()
+                self._look_at()
 
     def foresee(self) -> Outcome:
         """Where a run would begin: only reads, and takes the writes of the record as done."""
-        self._look_at_all()
+        self._look_at()
         while True:
             decision = self._decided()
             if not isinstance(decision.action, plan.Save):
@@ -106,12 +111,15 @@ class Pass:
     def _outcome(self, decision: plan.Decision, seconds: float) -> Outcome:
         return Outcome(decision.state, self._record, given(self._snapshot, "look"), seconds, self._writes)
 
-    def _look_at_all(self) -> None:
+    def _look_at(self, news: frozenset[Part] | None = None) -> None:
         data, self._version = store_of(self.work).load()
         self._record = load(data, name=self.work.owner.name) if data else None
         inspected = self._record is not None and (self._record.inspection is not None or bool(self._record.outcome))
-        # What is kept of the directory matters to the inspection alone.
-        self._look(*(part for part in PARTS if part != "directory" or not inspected))
+        if news is not None:
+            self._look("lease", *news)
+        else:
+            # What is kept of the directory matters to the inspection alone.
+            self._look(*(part for part in PARTS if part != "directory" or not inspected))
         self._check()
 
     def _look(self, *parts: Part) -> None:
@@ -141,15 +149,18 @@ class Pass:
         if isinstance(action, plan.Save):
             self._save(action)
         else:
-            self._look(carry_out(self.work, self._seen, action))
+            then = carry_out(self.work, self._seen, action)
+            if isinstance(then, Seen):
+                self._seen = then
+            else:
+                self._look(then)
         self._check()
 
     def _save(self, action: plan.Save) -> None:
-        before = plan.job_to_read(self.work.spec, self._record, self.work.owner)
         self._version = store_of(self.work).save(action.record.to_record(), self._version)
         self._record = action.record
         for event in action.events:
             events.tell(self.work, event)
-        if plan.job_to_read(self.work.spec, self._record, self.work.owner) not in ("", before):
+        if self._seen.silent(plan.job_to_read(self.work.spec, self._record, self.work.owner)):
             # Another Job is of interest now, and its logs have not been read.
             self._look("jobs")

@@ -355,6 +355,14 @@ class MariaDB:
             cursor.execute(sql)
             return list(cursor.fetchall())
 
+    def hold_atlas_lock(self) -> pymysql.connections.Connection[Any]:
+        """A connection that holds the lock by which Atlas keeps others out of the whole server, until it is closed."""
+        connection = pymysql.connect(host="127.0.0.1", port=self.port, user=ADMINISTRATOR, password=PASSWORD)
+        with connection.cursor() as cursor:
+            # sql/mysql/driver.go, Lock.
+            cursor.execute("SELECT GET_LOCK('atlas_migrate_execute', 0)")
+        return connection
+
     def create(self, database: str, user: str, password: str) -> str:
         """Make a database and a user who may do all in it; its URL."""
         self.run(f"CREATE DATABASE `{database}`")

@@ -209,11 +209,11 @@ def test_another_ones_job_is_over_when_it_is_finished_or_gone_with_its_pods(
 
 
 def test_what_does_not_matter_to_a_decision_is_no_news() -> None:
-    first, second = job(), job()
+    first, second = job(), job(suspend=True)
     second["status"]["active"] = 1
     assert jobs.mark_of(first) == jobs.mark_of(second)
     assert jobs.mark_of(first) != jobs.mark_of(job(finish="Complete"))
-    assert jobs.mark_of(first) != jobs.mark_of(job(suspend=True))
     backing_off = pod(containerStatuses=[state("atlas", waiting={"reason": "ImagePullBackOff"})])
-    assert jobs.mark_of(pod()) != jobs.mark_of(backing_off)
-    assert jobs.mark_of(pod()) != jobs.mark_of(pod(phase="Succeeded"))
+    assert jobs.pod_mark_of(pod()) != jobs.pod_mark_of(backing_off)
+    assert jobs.pod_mark_of(pod()) != jobs.pod_mark_of(pod(phase="Succeeded"))
+    assert jobs.pod_mark_of(pod())[0] == first["metadata"]["uid"]

@@ -88,6 +88,8 @@ def test_a_rollback_runs_the_down_files_and_sets_the_version() -> None:
         *("migrate", "apply", "--config", "file:///work/atlas.hcl", "--env", "rollback")
     ]
     assert parts["atlas"]["args"][:3] == ["migrate", "set", "1"]
+    log = {entry["name"]: entry.get("value") for entry in parts["down"]["env"]}["ROLLBACK_SCHEMA"]
+    assert log == f"dbupgrade_rollback_{an_order('rollback').database[-8:]}"
 
 
 @pytest.mark.parametrize("kind", KINDS)

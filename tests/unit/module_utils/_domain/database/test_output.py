@@ -94,6 +94,22 @@ def status(**changes: Any) -> str:
     return json.dumps({**line, **changes})
 
 
+@pytest.mark.parametrize(
+    ("more", "applied", "error"),
+    [
+        ({"error": "no such column", "count": 1, "total": 2}, ("1", "2"), "no such column"),
+        ({"error": "no such column", "count": 0, "total": 2}, ("1",), ""),
+        ({"error": "", "count": 0, "total": 2}, ("1", "2"), "interrupted"),
+        ({"error": "", "count": 1, "total": 2}, ("1", "2"), "interrupted"),
+    ],
+)
+def test_a_file_that_was_begun_and_not_finished(more: dict[str, Any], applied: tuple[str, ...], error: str) -> None:
+    found = output.status(status(applied=["1", "2"], sql="x", **more))
+    assert found is not None
+    assert (found.applied, found.current, found.error) == (applied, applied[-1], error)
+    assert [file.version for file in found.pending] == ["2"]
+
+
 def test_a_status() -> None:
     found = output.status("warning: x\n" + status() + "\n")
     assert found == output.Status("1", (output.PendingFile("2_b.sql", "2"),), ("1",))
