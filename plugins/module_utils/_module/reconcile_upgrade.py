@@ -95,7 +95,7 @@ class UpgradePass:
             self.client, self.upgrade["metadata"], self.call.clock, self.call.params["release_seconds"]
         )
         if why:
-            return self._let_go(why)
+            return self._abandoned(why)
         try:
             owed = self._put_back()
         except NotFound as error:
@@ -113,7 +113,7 @@ class UpgradePass:
         self._tell(self._waits("Releasing", RolloutError(owed), AGAIN_SECONDS))
         return self._result("Releasing", owed, AGAIN_SECONDS)
 
-    def _let_go(self, why: str) -> Result:
+    def _abandoned(self, why: str) -> Result:
         """The end of one whose settings could not be put back: they stay in the record, for starrocks_restore."""
         try:
             record = self._own(self._written())
@@ -135,14 +135,14 @@ class UpgradePass:
         """
         record = self._own(self._written())
         if record is None or record.finished:
-            self._let_go()
+            self._give_up_lease()
             return ""
         last = self._carry_out("restore", {})
         if last.get("stopped") or (self._record is not None and not self._record.finished):
             return str(last.get("waits_for") or last.get("reason") or "settings that are still to be put back")
         return ""
 
-    def _let_go(self) -> None:
+    def _give_up_lease(self) -> None:
         """Give up a lease that a pass which was killed still holds."""
         name = target_name(self._cluster)
         state = lease.read(self.client, self._namespace, name)
