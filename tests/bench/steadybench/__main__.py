@@ -15,7 +15,7 @@ from pathlib import Path
 
 import checkout
 
-from steadybench import cases, clients, collections, figures, measure, preparing
+from steadybench import cases, clients, collections, figures, measure, preparing, reacting
 from steadylab import build
 from steadylab.lab import Lab, LabError
 
@@ -58,6 +58,7 @@ def _measure(bench: cases.Bench) -> figures.Run:
         killed = cases.kills(bench, lab)
     with Lab.up(f"bench-{os.getpid()}-slow", None, ready_seconds=cases.SLOW_READY_SECONDS) as lab:
         waiting = cases.waiting(bench, lab)
+        reacted = reacting.reactions(bench, lab)
     results = {
         "starts": starts,
         "upgrades": upgrades,
@@ -65,6 +66,7 @@ def _measure(bench: cases.Bench) -> figures.Run:
         "waiting": waiting,
         "broken": broken,
         "killed": killed,
+        "reacted": reacted,
     }
     (bench.folder / "results.json").write_text(json.dumps(cases.plain(results), indent=1))
     date = time.strftime("%Y-%m-%d", time.gmtime())
