@@ -279,4 +279,5 @@ def plain(results: dict[str, Any]) -> dict[str, Any]:
         "waiting": results["waiting"],
         "broken": [asdict(entry) for entry in results["broken"]],
         "killed": [asdict(entry) for entry in results["killed"]],
+        "reacted": asdict(results["reacted"]),
     }

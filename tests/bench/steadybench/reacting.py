@@ -48,8 +48,8 @@ class Reacted:
     """What was measured of the reactor. Seconds; MB are 10^6 bytes of proportional set size.
 
     `wall` and `cpu` are of one pass that finds nothing to do, the CPU of all its processes; `many` how long so many
-    objects took from the first write to the last status, and with how many CPU seconds; `idle` the memory with nothing to do, `each` what one more run
-    at once adds; `grown` how much more memory is held after all of this than after the first passes.
+    objects took from the first write to the last status, and with how many CPU seconds; `idle` the memory with nothing
+    to do, `each` what one more run at once adds; `grown` how much more is held after all of this.
     """
 
     wall: float
