@@ -59,8 +59,8 @@ fresh: venv ## Run `make demo` and `make test` as a newcomer: fresh clone, empty
 bundle: venv ## Write build/bundle for the Operator Lifecycle Manager (needs kubectl, or KUBECTL=...)
 	@$(VENV)/python tools/make_bundle.py
 
-operator-base: ## Say what the base image's tag means today, for a build with ARGS=... (needs crane, skopeo or docker)
-	@operator/image/resolve $(ARGS)
+operator-base: venv-lab ## Say what the tag of the operator's base image means today, as an argument for its build
+	@PYTHONPATH=tests/lab $(VENV)/python tools/operator_base.py
 
 bench: lab-build ## Measure an upgrade against the bound and the peers, and write the figures to a file
 	@tests/bench/run

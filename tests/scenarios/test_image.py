@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 import lay_out_image
+import operator_base
 import pytest
 import yaml
 from scenarios.cluster import StarRocks
@@ -65,6 +66,16 @@ def test_everything_is_pinned() -> None:
     assert [name.partition("==")[0] for name, _hashes in found] == ["jmespath", "pymysql", "sqlglot"]
     for name, hashes in found:
         assert f"{name} \\\n{hashes}" in pinned
+
+
+def test_the_base_is_said_by_digest(capsys: pytest.CaptureFixture[str]) -> None:
+    def refused(image: str) -> str:
+        raise operator_base.Unresolved(f"{image}: no answer")
+
+    assert operator_base.main(CONTAINERFILE, lambda image: f"{image}@sha256:{'0' * 64}") == 0
+    assert capsys.readouterr().out == f"--build-arg BASE={operator_base.base(CONTAINERFILE)}@sha256:{'0' * 64}\n"
+    assert operator_base.main(CONTAINERFILE, refused) == 1
+    assert capsys.readouterr().err.startswith("operator-base: quay.io/")
 
 
 def test_nothing_but_the_collection_and_the_watches_gets_in(tree: Path) -> None:
