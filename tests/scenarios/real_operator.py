@@ -44,8 +44,10 @@ def options(watches: Path) -> list[str]:
 
 
 @contextmanager
-def running(lab: Lab, folder: Path, configuration: Path, kubeconfig: Path) -> Iterator[Path]:
-    """The operator, for as long as the block lasts; where it logs to."""
+def running(
+    lab: Lab, folder: Path, configuration: Path, kubeconfig: Path, watches: str = "watches.yaml"
+) -> Iterator[Path]:
+    """The operator with watches of the image, for as long as the block lasts; where it logs to."""
     tree = folder / "image"
     text = lay_out_image.CONTAINERFILE.read_text("utf-8")
     lay_out_image.lay_out(text, ROOT, tree)
@@ -65,7 +67,7 @@ def running(lab: Lab, folder: Path, configuration: Path, kubeconfig: Path) -> It
     log = folder / "operator.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [PROGRAM, "run", *options(tree / "opt" / "ansible" / "watches.yaml")],
+            [PROGRAM, "run", *options(tree / "opt" / "ansible" / watches)],
             env=environment,
             cwd=folder,
             stdin=subprocess.DEVNULL,

@@ -43,6 +43,13 @@ def test_lives_of_objects_under_the_real_operator(starrocks: StarRocks, product:
         assert "ownerReferences" not in record["metadata"], "it would go with the object, from under the next run"
         lab.setup_api.request("DELETE", first)
         awaited(lab, first, gone, log)
+        # A cluster that is prepared by annotations.
+        cluster = f"/apis/starrocks.com/v1/namespaces/{starrocks.namespace}/starrocksclusters/{starrocks.name}"
+        passes.annotate(prepare="true", hooks="disable-balancer")
+        awaited(lab, cluster, lambda _found: bool(passes.mirror and passes.mirror["held"]), log)
+        passes.annotate(prepare=None)
+        awaited(lab, cluster, lambda _found: passes.mirror is None, log)
+        starrocks.assert_settings()
         # One that is deleted in the middle.
         gates = {"podDeadlineSeconds": 600}
         never = {"images": {"be": "starrocks/be-ubuntu:3.3.3-never"}}
@@ -52,13 +59,6 @@ def test_lives_of_objects_under_the_real_operator(starrocks: StarRocks, product:
         awaited(lab, second, gone, log)
         starrocks.assert_settings()
         starrocks.assert_released()
-        # A cluster that is prepared by annotations.
-        cluster = f"/apis/starrocks.com/v1/namespaces/{starrocks.namespace}/starrocksclusters/{starrocks.name}"
-        passes.annotate(prepare="true", hooks="disable-balancer")
-        awaited(lab, cluster, lambda _found: bool(passes.mirror and passes.mirror["held"]), log)
-        passes.annotate(prepare=None)
-        awaited(lab, cluster, lambda _found: passes.mirror is None, log)
-        starrocks.assert_settings()
     text = log.read_text("utf-8")
     assert "Read object from cache" not in text
     assert "did not receive playbook_on_stats event" not in text
