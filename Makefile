@@ -14,8 +14,8 @@ FOUND := $(firstword $(foreach name,$(PYTHON) python3 python3.13 python3.12 pyth
 START := $(or $(FOUND),$(error No Python found on PATH. Install Python 3.11, 3.12 or 3.13 with its venv module))
 VENV := .venv/bin
 
-.PHONY: help venv venv-lab venv-min demo operator test test-fast test-crash test-compat lint format fresh bench \
-	digests lab-build lab-up lab-down clean
+.PHONY: help venv venv-lab venv-min demo operator test test-fast test-crash test-compat lint format fresh bench digests \
+	bundle operator-base lab-build lab-up lab-down clean
 
 help: ## Show this list
 	@$(START) -I tools/make_help.py $(MAKEFILE_LIST)
@@ -55,6 +55,12 @@ format: venv ## Lay out the Python code as `make lint` wants it
 
 fresh: venv ## Run `make demo` and `make test` as a newcomer: fresh clone, empty home, bare PATH (ARGS=demo)
 	@$(VENV)/python tools/try_fresh.py $(ARGS)
+
+bundle: venv ## Write build/bundle for the Operator Lifecycle Manager (needs kubectl, or KUBECTL=...)
+	@$(VENV)/python tools/make_bundle.py
+
+operator-base: venv-lab ## Say what the tag of the operator's base image means today, as an argument for its build
+	@PYTHONPATH=tests/lab $(VENV)/python tools/operator_base.py
 
 bench: lab-build ## Measure an upgrade against the bound and the peers, and write the figures to a file
 	@tests/bench/run

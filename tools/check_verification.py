@@ -16,6 +16,7 @@ The state is one of ``proved``, ``partly`` and ``not yet``. What is proved or pa
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import sys
 from collections.abc import Iterator
@@ -58,6 +59,7 @@ def rows(text: str) -> Iterator[Row]:
             yield Row(number, requirement, tuple(re.findall(r"`([^`]+)`", proof)), state.lower())
 
 
+@functools.cache
 def definitions(path: Path) -> set[str]:
     """The names that a Python file defines, methods as Class::method."""
     names = set()

@@ -19,6 +19,9 @@ from urllib.parse import quote
 
 from ansible_collections.steady.rollout.plugins.module_utils._kube.connection import SERVICE_ACCOUNT
 
+# Fields of clusters and users that name a file.
+_PATHS = frozenset({"certificate-authority", "client-certificate", "client-key", "tokenFile"})
+
 
 class Kubeconfigs:
     """Writes one file for each namespace, readable by this user only. Safe for several threads."""
@@ -53,22 +56,23 @@ def _document(given: str) -> dict[str, Any]:
     from kubernetes.config import kube_config
 
     paths = given or os.environ.get("K8S_AUTH_KUBECONFIG") or os.environ.get("KUBECONFIG") or "~/.kube/config"
-    # The merger makes the paths of certificates absolute.
     merger: Any = kube_config.KubeConfigMerger
     merged = merger(paths).config
     if merged is not None:
-        document: dict[str, Any] = _plain(merged)
+        document: dict[str, Any] = _plain(merged, Path())
         return document
     host, port = os.environ.get("KUBERNETES_SERVICE_HOST", ""), os.environ.get("KUBERNETES_SERVICE_PORT", "443")
     return _service_account(f"[{host}]" if ":" in host else host, port)
 
 
-def _plain(node: Any) -> Any:
-    """What the merger made, without the nodes in which it remembers where each part came from."""
+def _plain(node: Any, folder: Path) -> Any:
+    """What the merger made, as plain values; paths of files, which are relative to the file they stand in, absolute."""
     value = getattr(node, "value", node)
+    folder = Path(node.path).absolute().parent if getattr(node, "path", None) else folder
     if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
-    return [_plain(each) for each in value] if isinstance(value, list) else value
+        plain = {key: _plain(each, folder) for key, each in value.items()}
+        return plain | {key: str(folder / plain[key]) for key in _PATHS & plain.keys() if plain[key]}
+    return [_plain(each, folder) for each in value] if isinstance(value, list) else value
 
 
 def _service_account(host: str, port: str) -> dict[str, Any]:

@@ -58,12 +58,12 @@ def team(lab: Lab, operator: Operator) -> Team:
 
 
 @pytest.fixture
-def start(lab: Lab, tmp_path: Path) -> Iterator[Start]:
-    """Starts reactors for one test; none of them outlives it."""
+def start(lab: Lab, tmp_path: Path, own_team: Team) -> Iterator[Start]:
+    """Starts reactors for one test, over its namespace; none of them outlives it."""
     started: list[Operator] = []
 
     def make(watches: str, *flags: str, **variables: str) -> Operator:
-        started.append(Operator(lab, tmp_path, watches, *flags, **variables))
+        started.append(Operator(lab, tmp_path, watches, *flags, **{"WATCH_NAMESPACE": own_team.namespace} | variables))
         return started[-1]
 
     yield make

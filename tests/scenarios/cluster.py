@@ -30,6 +30,8 @@ LIMIT: Final = KEYS[0]
 OFF: Final = dict(zip(KEYS, ("0", "0", "true", "true"), strict=True))
 DEFAULTS: Final = dict(zip(KEYS, ("10000", "500", "false", "false"), strict=True))
 COMPONENTS: Final = {"fe": "starRocksFeSpec", "be": "starRocksBeSpec", "cn": "starRocksCnSpec"}
+# A user of the FE who is not root.
+OPERATOR: Final = "imager"
 # What a person waits for in a test comes within seconds; a loaded machine gets its time.
 PATIENCE_SECONDS: Final = 90.0
 
@@ -136,6 +138,18 @@ class StarRocks:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         spec = {"holderIdentity": holder, "acquireTime": now, "renewTime": now, "leaseDurationSeconds": 60}
         self._add_lease({**spec, "leaseTransitions": 0})
+
+    def add_secret(self, name: str, **values: str) -> None:
+        """A Secret in the namespace of the cluster."""
+        metadata = {"name": name, "namespace": self.namespace}
+        self.api.apply({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": values})
+
+    def as_user(self, *privileges: str) -> Object:
+        """A user of the FE with these privileges and a password in a Secret; the options that make one that user."""
+        password = f"canary-of-{OPERATOR}-{self.namespace}"
+        self.simulate(users={OPERATOR: {"password": password, "privileges": list(privileges)}})
+        self.add_secret(f"prod-{OPERATOR}", password=password)
+        return {"fe_user": OPERATOR, "fe_password_secret": {"name": f"prod-{OPERATOR}"}}
 
     def set_image(self, component: str, image: str) -> None:
         """Write a component's image, as somebody beside the product would."""

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +15,7 @@ import yaml
 from scenarios.playbook import ROOT
 
 from steadylab import Lab
-from steadylab.kube import Api
+from steadylab.kube import Api, ApiError
 
 Json = dict[str, Any]
 Right = tuple[str, str]
@@ -30,6 +31,7 @@ OVERLAYS: Final = (
     "only/starrockscluster",
     "only/dbupgrade",
 )
+SERVED_SECONDS: Final = 30.0
 NAMESPACE: Final = "steady-rollout"
 ACCOUNT: Final = "steady-rollout"
 USER: Final = f"system:serviceaccount:{NAMESPACE}:{ACCOUNT}"
@@ -85,6 +87,14 @@ def used(entries: Iterable[Json]) -> set[Right]:
 
 
 def watched(api: Api, path: str) -> None:
-    """List and watch objects, as the operator's informers do."""
-    version = api.request("GET", path)["metadata"]["resourceVersion"]
-    api.raw("GET", f"{path}?watch=1&timeoutSeconds=1&resourceVersion={version}")
+    """List and watch objects, as the operator's informers do; a definition that is new is served a moment later."""
+    deadline = time.monotonic() + SERVED_SECONDS
+    while True:
+        try:
+            version = api.request("GET", path)["metadata"]["resourceVersion"]
+        except ApiError as error:
+            if error.status != 429 or time.monotonic() > deadline:
+                raise
+            continue
+        api.raw("GET", f"{path}?watch=1&timeoutSeconds=1&resourceVersion={version}")
+        return

@@ -14,7 +14,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,7 +26,6 @@ from steadylab.kube import Api, ApiError
 Json = dict[str, Any]
 WATCHES: Final = ROOT / "operator" / "watches.yaml"
 COLLECTIONS: Final = ROOT / ".venv" / "collections"
-PLAYBOOKS: Final = COLLECTIONS / "ansible_collections" / "steady" / "rollout" / "playbooks" / "operator"
 PLUGINS: Final = Path(__file__).with_name("operating_plugins")
 CONFIGURATION: Final = ("installation", "starrocks", "database")
 # More runs than any test needs: whoever needs more does not come to rest.
@@ -121,13 +120,18 @@ class Operation:
     api: Api
     kubeconfig: Path
     configuration: Path
-    environment: dict[str, str] = field(default_factory=dict)
+    collections: Path = COLLECTIONS
     runs: int = 0
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What the image sets for the watches."""
+        playbooks = self.collections / "ansible_collections" / "steady" / "rollout" / "playbooks" / "operator"
+        return {"ROLLOUT_PLAYBOOKS": str(playbooks), "ROLLOUT_CONFIG": str(self.configuration)}
 
     def watch(self, kind: str) -> Json:
         """The watch of a kind."""
-        known = {"ROLLOUT_PLAYBOOKS": str(PLAYBOOKS), "ROLLOUT_CONFIG": str(self.configuration)}
-        return watches(known)[kind]
+        return watches(self.variables)[kind]
 
     def path(self, kind: str, namespace: str, name: str) -> str:
         """The request path of an object."""
@@ -184,9 +188,14 @@ class Operation:
             if ended is None:
                 return runs
             runs.append(ended)
-            if not ended.again_in:
+            if not ended.again_in and not self._going(kind, namespace, name):
                 return runs
         raise AssertionError(f"{kind} {namespace}/{name} does not come to rest: {runs[-1].output}")
+
+    def _going(self, kind: str, namespace: str, name: str) -> bool:
+        """Whether it was deleted meanwhile, which the operator is told of."""
+        found = self._found(self.path(kind, namespace, name))
+        return found is not None and bool(found["metadata"].get("deletionTimestamp"))
 
     def _found(self, path: str) -> Json | None:
         try:
@@ -205,11 +214,10 @@ class Operation:
             **own,
             "KUBECONFIG": str(self.kubeconfig),
             "K8S_AUTH_KUBECONFIG": str(self.kubeconfig),
-            "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
+            "ANSIBLE_COLLECTIONS_PATH": str(self.collections),
             "ANSIBLE_HOME": str(self.directory / "ansible"),
             "ANSIBLE_CALLBACK_PLUGINS": str(PLUGINS),
             "ANSIBLE_CALLBACKS_ENABLED": "run_events",
             "ANSIBLE_NOCOLOR": "1",
             "RUN_EVENTS": str(folder / "events"),
-            **self.environment,
         }

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+from ansible_collections.steady.rollout.plugins.module_utils._module import info, plan
 from ansible_collections.steady.rollout.plugins.module_utils._module.call import Call, Verb, perform
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -143,7 +144,7 @@ class Driver:
     cluster: str
     namespace: str
     environment: dict[str, str] = field(default_factory=dict)
-    _runs: int = 0
+    runs: int = 0
 
     def document(self, version: str | None = "3.3.2", **spec: Any) -> Document:
         """A StarRocksUpgrade: the target version and further fields of its spec."""
@@ -220,7 +221,8 @@ class Driver:
         What a door adds to a verb is tested once for each door; this is for tests that ask many times.
         """
         directory = self._folder()
-        given = {"kubeconfig": str(self.kubeconfig), **arguments}
+        own = {"kubeconfig": str(self.kubeconfig)} if "kubeconfig" in verb.arguments else {}
+        given = {**own, **arguments}
         validation = ArgumentSpecValidator(verb.arguments, **verb.conditions).validate(given)
         assert not validation.error_messages, validation.error_messages
         said: list[str] = []
@@ -230,6 +232,24 @@ class Driver:
         result: Document = json.loads(told)
         return result
 
+    def preflight(
+        self,
+        document: Document,
+        *,
+        kubeconfig: Path | None = None,
+        rollout_installation: Document | None = None,
+        starrocks_access: Document | None = None,
+    ) -> Run:
+        """The first two tasks of an upgrade in this process, as a run: what is refused before anything is touched."""
+        installation, began = {"installation": rollout_installation or {}}, time.monotonic()
+        connection = {**(starrocks_access or {}), "kubeconfig": str(kubeconfig or self.kubeconfig)}
+        about = {"cluster": self.cluster, "namespace": self.namespace, "spec": document["spec"]}
+        result = self.verb(info.VERB, purpose="upgrade", **about, **installation, **connection)
+        if not result.get("failed"):
+            seen = {name: result[name] for name in ("snapshot", "record", "lease", "hooks")}
+            result = self.verb(plan.VERB, spec=document["spec"], **seen, **installation)
+        return Run(2 if result.get("failed") else 0, str(result.get("msg", "")), time.monotonic() - began)
+
     def shell(self, script: str, tools: Path) -> Run:
         """Run a script as a person would, with the programs of a folder and of this checkout on PATH."""
         environment = self._environment(None)
@@ -237,8 +257,8 @@ class Driver:
         return Process(["bash", "-euo", "pipefail", "-c", script], environment, self._folder()).finish()
 
     def _folder(self) -> Path:
-        self._runs += 1
-        directory = self.directory / f"run-{self._runs}"
+        self.runs += 1
+        directory = self.directory / f"run-{self.runs}"
         directory.mkdir(parents=True)
         return directory
 

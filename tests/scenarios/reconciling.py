@@ -126,6 +126,10 @@ class Passes:
         """Delete a StarRocksUpgrade."""
         self.starrocks.api.request("DELETE", self._path(name))
 
+    def path(self, name: str) -> str:
+        """The request path of a StarRocksUpgrade."""
+        return self._path(name)
+
     def _path(self, name: str = "") -> str:
         return f"{_UPGRADES}/namespaces/{self.starrocks.namespace}/starrocksupgrades{f'/{name}' if name else ''}"
 

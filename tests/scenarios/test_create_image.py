@@ -5,13 +5,11 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
-from scenarios.cluster import StarRocks
+from scenarios.cluster import OPERATOR, StarRocks
 from scenarios.playbook import Driver, Run
 
-USER, PASSWORD, SECRET = "imager", "canary-of-the-image-user", "prod-imager"
 CREATE_IMAGE = "ALTER SYSTEM CREATE IMAGE"
 PODS = {"prod-fe-0", "prod-fe-1", "prod-fe-2"}
 
@@ -19,15 +17,6 @@ PODS = {"prod-fe-0", "prod-fe-1", "prod-fe-2"}
 def pre(**fields: Any) -> dict[str, Any]:
     """The stages of an upgrade that begins with an image."""
     return {"pre": [{"name": "image", "predefined": "create-image", **fields}]}
-
-
-def as_user(starrocks: StarRocks, *privileges: str) -> dict[str, Any]:
-    """A user of the FE with these privileges, and the variables that let a run be that user."""
-    starrocks.simulate(users={USER: {"password": PASSWORD, "privileges": list(privileges)}})
-    data = {"password": base64.b64encode(PASSWORD.encode()).decode()}
-    metadata = {"name": SECRET, "namespace": starrocks.namespace}
-    starrocks.api.apply({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data})
-    return {"starrocks_access": {"fe_user": USER, "fe_password_secret": {"name": SECRET}}}
 
 
 def hook(run: Run, starrocks: StarRocks) -> dict[str, Any]:
@@ -72,7 +61,7 @@ def test_no_pod_is_touched_while_one_fe_lacks_the_image_and_a_killed_run_is_cont
 
 
 def test_without_node_it_is_refused_before_anything_runs(starrocks: StarRocks, product: Driver) -> None:
-    access = as_user(starrocks, "OPERATE")
+    access = {"starrocks_access": starrocks.as_user("OPERATE")}
     mark = starrocks.mark()
     run = product.run(product.document("3.3.2", stages=pre()), **access)
     run.failed("hook image", "user imager of the FE lacks NODE on SYSTEM", "GRANT cluster_admin TO USER imager")
@@ -80,11 +69,11 @@ def test_without_node_it_is_refused_before_anything_runs(starrocks: StarRocks, p
 
 
 def test_cluster_admin_is_enough(starrocks: StarRocks, product: Driver) -> None:
-    access = as_user(starrocks, "OPERATE", "NODE")
+    access = {"starrocks_access": starrocks.as_user("OPERATE", "NODE")}
     mark = starrocks.mark()
     product.run(product.document("3.3.2", stages=pre()), **access).succeeded()
     users = {entry["user"] for entry in starrocks.queries(mark) if entry["sql"] == CREATE_IMAGE}
-    assert users == {USER}
+    assert users == {OPERATOR}
 
 
 def test_with_http_auth_the_same_user_reads_the_proof(starrocks: StarRocks, product: Driver) -> None:
@@ -101,7 +90,7 @@ def test_as_a_module_it_waits_for_the_proof_too(starrocks: StarRocks, product: D
 
 
 def test_as_a_module_it_is_refused_without_node_before_another_hook_runs(starrocks: StarRocks, product: Driver) -> None:
-    access = as_user(starrocks, "OPERATE")["starrocks_access"]
+    access = starrocks.as_user("OPERATE")
     mark = starrocks.mark()
     code, result = product.module("starrocks_hook", names=["disable-balancer", "create-image"], **access)
     assert code != 0

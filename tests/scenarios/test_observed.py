@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from scenarios.cluster import StarRocks
 from scenarios.playbook import ROOT, Driver, Run
 from scenarios.receiver import Got, Receiver, Reply, answering
+from scenarios.reconciling import Passes
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.webhook import signed_headers
 from steadylab.certs import Authority
@@ -29,8 +31,7 @@ SECRETS = {"token": "Bearer t0ken-canary-Hills", "signing": "whsec_c2lnbi1jYW5hc
 @pytest.fixture
 def receiver(tmp_path: Path, starrocks: StarRocks) -> Iterator[Receiver]:
     """An HTTPS receiver, and a Secret with what hooks send to it in the cluster's namespace."""
-    metadata = {"name": "hooks", "namespace": starrocks.namespace}
-    starrocks.api.apply({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": SECRETS})
+    starrocks.add_secret("hooks", **SECRETS)
     authority = Authority.create()
     # Outside of what is searched for secrets: a server has its key.
     (tmp_path / "ca.pem").write_bytes(authority.pair.certificate)
@@ -219,7 +220,8 @@ def test_what_the_installation_does_not_allow_is_refused_before_anything_is_touc
 ) -> None:
     mark = starrocks.mark()
     entry = webhook(receiver, url=url.format(host=receiver.authority))
-    upgrade(product, installation, stages={"pre": [entry]}).failed(r"stages\.pre\[0\]", "installation")
+    document = product.document(None, target=TARGET, stages={"pre": [entry]})
+    product.preflight(document, rollout_installation=installation).failed(r"stages\.pre\[0\]", "installation")
     assert receiver.got == []
     starrocks.untouched(mark)
 
@@ -241,7 +243,8 @@ def test_a_secret_of_another_namespace_cannot_be_named(
 ) -> None:
     reference = {"name": "hooks", "key": "token", "namespace": "kube-system"}
     entry = webhook(receiver, hmac={"secretKeyRef": reference})
-    upgrade(product, installation, stages={"pre": [entry]}).failed("secretKeyRef.namespace", "no such field")
+    document = product.document(None, target=TARGET, stages={"pre": [entry]})
+    product.preflight(document, rollout_installation=installation).failed("secretKeyRef.namespace", "no such field")
 
 
 # -- secrets -----------------------------------------------------------------------------------------------------------
@@ -253,9 +256,11 @@ def echoing(got: Got) -> Reply:
     return Reply(500, json.dumps({**got.headers, "raw": got.body.decode()}).encode(), headers)
 
 
+@pytest.mark.usefixtures("upgrades_defined")
 def test_no_secret_is_shown_written_or_told(
     starrocks: StarRocks, product: Driver, receiver: Receiver, installation: Document, tmp_path: Path
 ) -> None:
+    """Neither of a play nor of passes over a StarRocksUpgrade."""
     receiver.handle = echoing
     (tmp_path / "metrics").mkdir()
     slack = Path(tmp_path / "url.secret")
@@ -272,7 +277,11 @@ def test_no_secret_is_shown_written_or_told(
     installation |= {"notifications": [notification], "metrics": {"textfile": str(tmp_path / "metrics")}}
     entry = {**webhook(receiver), "retries": 0}
     upgrade(product, installation, "-vvvv", "--diff", stages={"pre": [entry]}).failed("hook tell failed", "500")
-    assert len(receiver.got) >= 2
+    passes = Passes(starrocks, product)
+    name = passes.upgrade(None, target=TARGET, stages={"pre": [entry]})
+    passes.until("Failed", "StarRocksUpgrade", name, patience=60, installation=installation)
+    assert "500" in json.dumps(passes.status(name))
+    assert len(receiver.got) >= 4
     for path in (slack, signing):
         path.unlink()
     secrets = ["t0ken-canary-Hills", "c2lnbi1jYW5hcnktSGlsbHM", "slack-canary-Hills", "notify-canary-Hills"]
@@ -280,11 +289,70 @@ def test_no_secret_is_shown_written_or_told(
     root = f"/namespaces/{starrocks.namespace}"
     kinds = [f"/api/v1{root}/events", f"/api/v1{root}/configmaps", f"/apis/coordination.k8s.io/v1{root}/leases"]
     kinds.append(f"/apis/starrocks.com/v1{root}/starrocksclusters")
+    kinds.append(f"/apis/rollout.steady.dev/v1alpha1{root}/starrocksupgrades")
     shown = {path: json.dumps(starrocks.api.request("GET", path)) for path in kinds}
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     shown |= {str(path): path.read_text("utf-8", "replace") for path in files}
     assert len(files) > 3
     assert [(place, secret) for secret in secrets for place, text in shown.items() if secret in text] == []
+
+
+def examples(page: str, language: str, replaced: dict[str, str]) -> list[Any]:
+    """The examples of a page in a language, with what there is on this machine in place of what they name."""
+    text = (ROOT / "docs" / f"{page}.md").read_text("utf-8")
+    for old, new in replaced.items():
+        assert old in text, old
+        text = text.replace(old, new)
+    return [yaml.safe_load(block) for block in re.findall(rf"^```{language}\n(.*?)^```$", text, re.M | re.S)]
+
+
+def test_the_examples_of_webhooks_notifications_and_metrics(
+    starrocks: StarRocks, product: Driver, receiver: Receiver, tmp_path: Path
+) -> None:
+    (tmp_path / "signing.secret").write_text("notify-canary-Hills")
+    (tmp_path / "metrics").mkdir()
+    names = {
+        "hooks.example.com": receiver.authority,
+        "10.20.0.0/16": "127.0.0.0/8, '::1/128'",
+        "/etc/ssl/certs/company.pem": str(tmp_path / "ca.pem"),
+    }
+    allowed, entry = examples("webhooks", "yaml", names)
+    message, answer = examples("webhooks", "json", {})
+    receiver.handle = lambda _got: Reply(200, json.dumps(answer).encode())
+    (hook,) = entry["spec"]["stages"]["pre"]
+    approval = {"name": "approval", "webhook": {**hook["webhook"], "gate": True}}
+    with Receiver(answering(), None, tmp_path) as told:
+        observed = {
+            "https://inventory.example.com/rollouts": told.url("/rollouts"),
+            "/run/secrets/inventory-signing": str(tmp_path / "signing.secret"),
+            "/var/lib/node_exporter/textfile_collector": str(tmp_path / "metrics"),
+            "http://pushgateway.monitoring:9091": told.url("").rstrip("/"),
+        }
+        sections = [allowed, *examples("observability", "yaml", observed)]
+        installation = {name: part for one in sections for name, part in one["rollout_installation"].items()}
+        document = product.document(None, target=TARGET, stages={"pre": [hook, approval]})
+        product.run(
+            document, environment={"STORAGE_SLACK_URL": told.url("/services/x")}, rollout_installation=installation
+        ).succeeded()
+    called, asked = receiver.got
+    assert (called.method, called.target, called.headers["authorization"]) == ("POST", "/maintenance", SECRETS["token"])
+    signed = signed_headers(
+        SECRETS["signing"], called.headers["webhook-id"], int(called.headers["webhook-timestamp"]), called.body
+    )
+    assert called.headers["webhook-signature"] == signed["webhook-signature"]
+    assert (called.json["type"], asked.json["type"]) == (message["type"], "rollout.hook.gate")
+    assert called.json.keys() == message.keys()
+    assert called.json["data"].keys() == message["data"].keys()
+    record = starrocks.record
+    assert record is not None
+    assert record["steps"]["pre/1-approval"]["hooks"]["approval"]["text"] == answer["reason"]
+    by_target = {got.target: got for got in told.got}
+    group = f"rollout_namespace/{starrocks.namespace}/rollout_target/{starrocks.name}"
+    assert set(by_target) == {"/services/x", "/rollouts", f"/metrics/job/steady_rollout/{group}"}
+    assert "attachments" in by_target["/services/x"].json
+    assert by_target["/rollouts"].json["type"] == "rollout.RunSucceeded"
+    assert by_target["/rollouts"].headers["webhook-signature"].startswith("v1,")
+    assert metrics(tmp_path / "metrics")["steady_rollout_run_outcome"]
 
 
 # -- notifications -----------------------------------------------------------------------------------------------------

@@ -76,11 +76,13 @@ def test_deletion_in_the_middle_puts_everything_back_first(
     starrocks: StarRocks, passes: Passes, operation: Operation
 ) -> None:
     name = begun(operation, passes)
+    assert (passes.mirror or {})["held"] is True
     passes.delete(name)
     operation.settle(UPGRADE, starrocks.namespace, name)
     assert not exists(passes, name)
     starrocks.assert_settings()
     starrocks.assert_released()
+    assert passes.mirror is None, "nothing is held any more, and a fence must not believe it"
 
 
 def abandoned(starrocks: StarRocks) -> str:
@@ -120,6 +122,7 @@ def test_a_person_can_let_an_object_go(starrocks: StarRocks, passes: Passes, ope
     operation.settle(UPGRADE, starrocks.namespace, name)
     assert not exists(passes, name)
     assert "The annotation rollout.steady.dev/abandon says so" in abandoned(starrocks)
+    assert passes.mirror is None, "nobody holds anything any more, and a fence must not believe it"
     assert starrocks.queries(mark) == []
     starrocks.faults()
 

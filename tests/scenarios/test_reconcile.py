@@ -16,7 +16,6 @@ from scenarios.cluster import DEFAULTS, LIMIT, OFF, StarRocks
 from scenarios.conftest import MakeCluster
 from scenarios.playbook import ROOT, Driver
 from scenarios.reconciling import MIRROR, Passes
-from scenarios.test_create_image import as_user
 
 from steadylab import Lab
 from steadylab.kube import MERGE_PATCH
@@ -121,6 +120,18 @@ def test_a_served_trigger_costs_no_statement_and_serves_the_next_target(starrock
     starrocks.assert_settings()
 
 
+def test_a_pass_says_what_is_off_and_until_when_and_what_was_put_back(starrocks: StarRocks, passes: Passes) -> None:
+    passes.annotate(prepare="true", hooks="disable-balancer")
+    for _pass in ("the one that prepares", "the one that holds"):
+        lines = passes.once()["rollout"]["lines"]
+        assert f"{BALANCE} is switched off (true); it was false" in lines
+        assert any(re.fullmatch(r"without an image change everything is put back at \S+Z", line) for line in lines)
+    passes.annotate(prepare=None)
+    passes.until("None")
+    said = (passes.product.directory / f"run-{passes.product.runs}" / "output").read_text("utf-8")
+    assert f"preparation ended: the trigger was removed; put back {BALANCE} = false" in said
+
+
 def test_a_held_setting_that_an_fe_lost_is_set_again(starrocks: StarRocks, passes: Passes) -> None:
     passes.annotate(prepare="true")
     passes.once()
@@ -202,7 +213,7 @@ def test_the_fields_of_the_spec_are_triggers_too(starrocks: StarRocks, passes: P
 def test_a_hook_without_its_privilege_is_refused_before_anything_is_touched(
     starrocks: StarRocks, passes: Passes
 ) -> None:
-    access = as_user(starrocks, "OPERATE")["starrocks_access"]
+    access = starrocks.as_user("OPERATE")
     passes.annotate(prepare="true", hooks="disable-balancer,create-image")
     mark = starrocks.mark()
     result = passes.once(**access)

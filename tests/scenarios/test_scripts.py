@@ -16,6 +16,7 @@ import yaml
 from scenarios.cluster import StarRocks
 from scenarios.conftest import READY_SECONDS, assert_no_secret, make_cluster
 from scenarios.playbook import ROOT, Document, Driver, Run
+from scenarios.reconciling import Passes
 
 from steadylab import Lab, mysql
 from steadylab.podrunner import images
@@ -23,6 +24,7 @@ from steadylab.podrunner.images import Image
 
 IMAGE = "registry.example.org/steady/hooks:1"
 ALLOWED: Document = {"rollout_installation": {"hooks": {"allowScripts": True, "scripts": {"image": IMAGE}}}}
+BACKENDS_ONLY: Document = {"images": {"be": "starrocks/be-ubuntu:3.3.2"}}
 HELLO = "echo hello from $ROLLOUT_STAGE of $ROLLOUT_CLUSTER\n"
 
 MakeScripted = Callable[..., StarRocks]
@@ -95,7 +97,7 @@ def hook(starrocks: StarRocks) -> dict[str, Any]:
 def upgraded(starrocks: StarRocks, tmp_path: Path, key: str, **fields: Any) -> Run:
     """An upgrade that begins with the script."""
     product = product_for(starrocks, tmp_path)
-    return product.run(product.document("3.3.2", stages=stages(key, **fields)), **ALLOWED)
+    return product.run(product.document(None, target=BACKENDS_ONLY, stages=stages(key, **fields)), **ALLOWED)
 
 
 def test_a_script_runs_before_the_first_pod_with_the_fe_and_its_password(
@@ -141,7 +143,11 @@ def test_the_restricted_pod_security_standard_admits_it(scripted: MakeScripted, 
     assert code == 0, result
     run = product.run(
         product.document(
-            "3.3.2", stages=stages("hello.sh"), rollback={"policy": "never"}, gates={"podDeadlineSeconds": 3}
+            None,
+            target=BACKENDS_ONLY,
+            stages=stages("hello.sh"),
+            rollback={"policy": "never"},
+            gates={"podDeadlineSeconds": 3},
         ),
         **ALLOWED,
     )
@@ -181,7 +187,7 @@ def test_an_image_that_is_not_there_is_named(scripted: MakeScripted, tmp_path: P
     starrocks = scripted({"hello.sh": HELLO})
     product = product_for(starrocks, tmp_path)
     installation = {"hooks": {"allowScripts": True, "scripts": {"image": "registry.example.org/no/such:1"}}}
-    document = product.document("3.3.2", stages=stages("hello.sh", timeoutSeconds=5))
+    document = product.document(None, target=BACKENDS_ONLY, stages=stages("hello.sh", timeoutSeconds=5))
     run = product.run(document, rollout_installation=installation)
     run.failed("its container did not start: (ErrImagePull|ImagePullBackOff)")
 
@@ -192,7 +198,7 @@ def test_a_killed_run_finds_the_same_job(scripted: MakeScripted, tmp_path: Path)
     starrocks = scripted({"wait.sh": waits})
     starrocks.faults({"kind": "hang", "match": "SHOW DATABASES"})
     product = product_for(starrocks, tmp_path)
-    document = product.document("3.3.2", stages=stages("wait.sh"))
+    document = product.document(None, target=BACKENDS_ONLY, stages=stages("wait.sh"))
     process = product.start(document, **ALLOWED)
     starrocks.wait(lambda state: state["images"] == 1, "be asked by the script")
     process.kill()
@@ -207,8 +213,8 @@ def test_scripts_are_refused_where_nobody_allowed_them(scripted: MakeScripted, t
     starrocks = scripted({"hello.sh": HELLO})
     mark = starrocks.mark()
     product = product_for(starrocks, tmp_path)
-    document = product.document("3.3.2", stages=stages("hello.sh"))
-    product.run(document).failed("script hooks are not allowed here", "rollout.steady.dev/allow-unsafe-hooks")
+    document = product.document(None, target=BACKENDS_ONLY, stages=stages("hello.sh"))
+    product.preflight(document).failed("script hooks are not allowed here", "rollout.steady.dev/allow-unsafe-hooks")
     starrocks.untouched(mark)
     assert jobs(starrocks) == []
 
@@ -220,7 +226,7 @@ def test_a_label_on_the_namespace_allows_them(scripted: MakeScripted, tmp_path: 
     labels = {"metadata": {"labels": {"rollout.steady.dev/allow-unsafe-hooks": "true"}}}
     starrocks.api.patch("Namespace", starrocks.namespace, labels)
     product = product_for(starrocks, tmp_path)
-    product.run(product.document("3.3.2", stages=stages("hello.sh"))).succeeded()
+    product.run(product.document(None, target=BACKENDS_ONLY, stages=stages("hello.sh"))).succeeded()
     assert hook(starrocks)["log"] == "hello from pre of prod\n"
     (job,) = jobs(starrocks)
     assert job["spec"]["template"]["spec"]["containers"][0]["image"] == "starrocks/fe-ubuntu:3.3.1"
@@ -230,9 +236,9 @@ def test_a_password_that_stands_in_no_secret_is_refused(scripted: MakeScripted, 
     starrocks = scripted({"hello.sh": HELLO})
     mark = starrocks.mark()
     product = product_for(starrocks, tmp_path)
-    document = product.document("3.3.2", stages=stages("hello.sh"))
+    document = product.document(None, target=BACKENDS_ONLY, stages=stages("hello.sh"))
     access = {"starrocks_access": {"fe_password": "n0t-this-one"}}
-    product.run(document, **ALLOWED, **access).failed("fe_password", "from a Secret alone", "fe_password_secret")
+    product.preflight(document, **ALLOWED, **access).failed("fe_password", "from a Secret alone", "fe_password_secret")
     starrocks.untouched(mark)
 
 
@@ -244,10 +250,41 @@ def test_a_missing_right_is_named_before_anything_runs(scripted: MakeScripted, t
     ]
     kubeconfig = starrocks.lab.user_kubeconfig("no-jobs", everything_else, starrocks.namespace)
     product = product_for(starrocks, tmp_path)
-    document = product.document("3.3.2", stages=stages("hello.sh"))
-    run = product.run(document, kubeconfig=kubeconfig, **ALLOWED)
+    document = product.document(None, target=BACKENDS_ONLY, stages=stages("hello.sh"))
+    run = product.preflight(document, kubeconfig=kubeconfig, **ALLOWED)
     run.failed("create jobs.batch", r'apiGroups: \["batch"\], resources: \["jobs"\]')
     starrocks.untouched(mark)
+
+
+def test_a_preparation_runs_a_script_of_the_clusters_own_spec(scripted: MakeScripted, tmp_path: Path) -> None:
+    """Refused where nobody allowed scripts; where somebody did, pass by pass, in a Job that is found again."""
+    starrocks = scripted({"drain.sh": HELLO})
+    product = product_for(starrocks, tmp_path)
+    product.run({}, playbook="starrocks_crd").succeeded()
+    passes = Passes(starrocks, product)
+    custom = {"configMapName": "hooks", "scriptKey": "drain.sh"}
+    passes.change_spec(starRocksFeSpec={"upgradeHooks": {"predefined": ["disable-balancer"], "custom": custom}})
+    mark = starrocks.mark()
+    result = passes.once()
+    assert (result["phase"], result["reason"]) == ("Failed", "InvalidTrigger")
+    assert "spec.starRocksFeSpec.upgradeHooks.custom" in result["message"]
+    assert "script hooks are not allowed here" in result["message"]
+    assert (jobs(starrocks), starrocks.statements(mark)) == ([], [])
+    installation = ALLOWED["rollout_installation"]
+    while (result := passes.once(installation=installation))["phase"] == "Running":
+        assert "runs" in result["message"]
+        starrocks.pod_events(mark)
+    assert (result["phase"], result["reason"]) == ("Completed", "Held")
+    record = starrocks.record
+    assert record is not None
+    known = record["steps"]["pre/1-custom"]["hooks"]["custom"]
+    assert (known["outcome"], known["log"]) == ("done", "hello from pre of prod\n")
+    assert len(jobs(starrocks)) == 1
+    told = starrocks.resource["status"]["upgradePreparationStatus"]
+    assert told["completedHooks"] == ["disable-balancer", "custom"]
+    passes.change_spec(starRocksFeSpec={"upgradeHooks": None})
+    passes.until("None", installation=installation)
+    starrocks.assert_settings()
 
 
 def test_the_example_of_the_documentation(scripted: MakeScripted, tmp_path: Path) -> None:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator
 from typing import Any
 
@@ -32,18 +31,11 @@ def run_sql(starrocks: StarRocks, text: str) -> None:
                 cursor.execute(statement)
 
 
-def give_secret(starrocks: StarRocks) -> None:
-    """The Secret that the documentation has people make."""
-    data = {"password": base64.b64encode(PASSWORD.encode()).decode()}
-    metadata = {"name": SECRET, "namespace": starrocks.namespace}
-    starrocks.api.apply({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data})
-
-
 @pytest.fixture
 def product(driver: MakeDriver, starrocks: StarRocks) -> Iterator[Driver]:
     """The product for a cluster that has the user and its Secret; nobody may see the password in the end."""
     run_sql(starrocks, SQL.replace("CHANGE_ME", PASSWORD))
-    give_secret(starrocks)
+    starrocks.add_secret(SECRET, password=PASSWORD)
     driver_of_cluster = driver(starrocks)
     yield driver_of_cluster
     files = [path for path in driver_of_cluster.directory.rglob("*") if path.is_file()]
@@ -89,7 +81,7 @@ def test_operate_is_enough_for_a_restore(starrocks: StarRocks, product: Driver) 
 def test_without_operate_nothing_is_touched(privileges: list[str], starrocks: StarRocks, product: Driver) -> None:
     starrocks.simulate(users={USER: {"password": PASSWORD, "privileges": privileges}})
     mark = starrocks.mark()
-    run = product.run(product.document("3.3.2"), **ACCESS)
+    run = product.preflight(product.document("3.3.2"), **ACCESS)
     run.failed("does not allow user rollout", "OPERATE", "GRANT OPERATE ON SYSTEM TO USER rollout")
     assert "cluster_admin" not in run.text
     starrocks.untouched(mark)
@@ -100,7 +92,7 @@ def test_without_node_a_transfer_of_the_lead_is_refused_before_anything_is_touch
 ) -> None:
     starrocks.simulate(options={"transfer_leader": True})
     mark = starrocks.mark()
-    run = product.run(product.document("3.3.2", leader={"strategy": "transfer"}), **ACCESS)
+    run = product.preflight(product.document("3.3.2", leader={"strategy": "transfer"}), **ACCESS)
     run.failed("leader.strategy", "NODE", "GRANT cluster_admin TO USER rollout; SET DEFAULT ROLE cluster_admin TO")
     starrocks.untouched(mark)
     run_sql(starrocks, f"GRANT cluster_admin TO USER {USER}; SET DEFAULT ROLE cluster_admin TO {USER}")
@@ -109,8 +101,8 @@ def test_without_node_a_transfer_of_the_lead_is_refused_before_anything_is_touch
 
 
 def test_a_user_that_does_not_exist(starrocks: StarRocks, driver: MakeDriver) -> None:
-    give_secret(starrocks)
+    starrocks.add_secret(SECRET, password=PASSWORD)
     mark = starrocks.mark()
     product = driver(starrocks)
-    product.run(product.document("3.3.2"), **ACCESS).failed("does not let user rollout in", "fe_password_secret")
+    product.preflight(product.document("3.3.2"), **ACCESS).failed("does not let user rollout in", "fe_password_secret")
     starrocks.untouched(mark)

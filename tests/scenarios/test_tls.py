@@ -137,7 +137,7 @@ def test_a_version_without_tls_is_refused_where_it_is_required(
     offer(starrocks, authority)
     mark = starrocks.mark()
     product = driver(starrocks)
-    product.run(upgrade(product, version=target), **access(tmp_path)).failed("fe_tls", "required", words)
+    product.preflight(upgrade(product, version=target), **access(tmp_path)).failed("fe_tls", "required", words)
     starrocks.untouched(mark)
     assert starrocks.queries(mark) == []
 
@@ -147,7 +147,7 @@ def test_a_target_without_tls_is_refused_where_it_is_required(
 ) -> None:
     offer(starrocks, authority)
     mark = starrocks.mark()
-    run = product.run(upgrade(product, version="3.4.0"), **access(tmp_path))
+    run = product.preflight(upgrade(product, version="3.4.0"), **access(tmp_path))
     run.failed("fe_tls", "the FEs shall run 3.4.0", "Use fe_tls: preferred for this run")
     starrocks.untouched(mark)
 
@@ -157,7 +157,7 @@ def test_an_untrusted_authority_is_refused(
 ) -> None:
     offer(starrocks, Authority.create())
     mark = starrocks.mark()
-    run = product.run(upgrade(product), **access(tmp_path))
+    run = product.preflight(upgrade(product), **access(tmp_path))
     run.failed("fe_ca_cert", "certificate of FE prod-fe-. is not to be trusted")
     starrocks.untouched(mark)
     assert starrocks.queries(mark) == []
@@ -166,12 +166,12 @@ def test_an_untrusted_authority_is_refused(
 def test_a_wrong_name_is_refused(starrocks: StarRocks, product: Driver, authority: Authority, tmp_path: Path) -> None:
     offer(starrocks, authority, name="fe.example.com")
     mark = starrocks.mark()
-    run = product.run(upgrade(product), **access(tmp_path))
+    run = product.preflight(upgrade(product), **access(tmp_path))
     run.failed("fe_tls_server_name", "is not for prod-fe-..prod-fe-search")
     starrocks.untouched(mark)
     target = {"images": {"be": f"{BE_IMAGE}:3.4.2"}}
     document = product.document(None, target=target)
-    product.run(document, **access(tmp_path, fe_tls_server_name="fe.example.com")).succeeded()
+    product.preflight(document, **access(tmp_path, fe_tls_server_name="fe.example.com")).succeeded()
     assert encrypted(starrocks, mark) == {True}
 
 
@@ -181,7 +181,7 @@ def test_one_fe_that_offers_no_tls_is_refused(
     """As when it is forgotten, or somebody in between hides the offer."""
     offer(starrocks, authority, "prod-fe-0", "prod-fe-1")
     mark = starrocks.mark()
-    product.run(upgrade(product), **access(tmp_path)).failed("FE prod-fe-2 offers no TLS")
+    product.preflight(upgrade(product), **access(tmp_path)).failed("FE prod-fe-2 offers no TLS")
     starrocks.untouched(mark)
     assert {entry["fe"] for entry in starrocks.queries(mark)} <= {"prod-fe-0", "prod-fe-1"}
 

@@ -76,7 +76,6 @@ class Settings:
     judge: Literal["events", "stats"] = "events"
     run_seconds: float | None = None
     resume: bool = False
-    dependents: tuple[Kind, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +226,6 @@ def _settings(fields: Fields | None, where: str) -> Settings:
         judge="stats" if judge == "stats" else "events",
         run_seconds=limit if limit > 0 else None,
         resume=fields.flag("resume", False),
-        dependents=_kinds(fields, "dependents", where),
     )
 
 

@@ -12,6 +12,10 @@ from collections.abc import Mapping, Sequence
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Refused
 
+# Names of Kubernetes objects, and of the keys of a ConfigMap or a Secret.
+OBJECT_FORM = r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?"
+KEY_FORM = r"[-._a-zA-Z0-9]{1,253}"
+
 
 class Reader:
     """Typed access to one mapping of a document; `done()` refuses the fields nobody asked for."""
@@ -115,6 +119,18 @@ class Reader:
                 path = f"{self.at(name)}[{number}]"
                 raise Refused(path, value, f"unknown{_meant(value, choices)}", remedy=f"one of: {', '.join(choices)}")
         return tuple(str(value) for value in values)
+
+    def reference(
+        self, kind: str, hint: str, remedy: str, fields: tuple[str, str] = ("name", "key")
+    ) -> tuple[str, str]:
+        """Name and key of a ConfigMap or a Secret, from two fields that must both be there, and alone."""
+        name = self.text(fields[0], pattern=OBJECT_FORM, hint=f"the name of a {kind}")
+        key = self.text(fields[1], pattern=KEY_FORM, hint=hint)
+        for field, value in zip(fields, (name, key), strict=True):
+            if not value:
+                raise Refused(self.at(field), None, "missing", remedy=remedy)
+        self.done()
+        return name, key
 
     def done(self) -> None:
         """Refuse fields that were never read."""

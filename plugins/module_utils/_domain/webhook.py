@@ -40,8 +40,6 @@ _OWN_HEADERS = frozenset(
     "connection content-length expect host idempotency-key keep-alive proxy-authorization proxy-connection te trailer "
     "transfer-encoding upgrade user-agent rollout-hook-id webhook-id webhook-signature webhook-timestamp".split()
 )
-_SECRET_NAME = r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?"
-_SECRET_KEY = r"[-._a-zA-Z0-9]{1,253}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,13 +155,8 @@ def _header(item: object, path: str) -> Header:
 
 
 def _secret_key(reader: Reader) -> SecretKey:
-    name = reader.text("name", pattern=_SECRET_NAME, hint="the name of a Secret in the same namespace")
-    key = reader.text("key", pattern=_SECRET_KEY, hint="a key of the Secret")
-    for part, value in (("name", name), ("key", key)):
-        if not value:
-            raise Refused(reader.at(part), None, "missing", remedy="secretKeyRef: {name: SECRET, key: KEY}")
-    reader.done()
-    return SecretKey(name, key)
+    remedy = "secretKeyRef: {name: SECRET, key: KEY}"
+    return SecretKey(*reader.reference("Secret in the same namespace", "a key of the Secret", remedy))
 
 
 def _statuses(reader: Reader) -> tuple[int, ...]:

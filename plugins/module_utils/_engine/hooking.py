@@ -134,7 +134,7 @@ class HookRun:
             self.ledger.change(replace(record, phase="restoring" if record.journal.open_keys else "done"))
         self.ledger.event(
             "hook",
-            f"{hook.name}: {hook.source}",
+            hook.title,
             step=STEP,
             subject=hook.name,
             state="done",

@@ -86,7 +86,8 @@ class Preparing:
     def restore(self, state: Preparation) -> Preparation:
         """Everything back to what it was; Waiting when some FE cannot be brought there or read now."""
         context, ledger = self.context, self.context.ledger
-        if ledger.record.journal.open_keys:
+        held = {key: ledger.record.journal.entries[key].baseline for key in ledger.record.journal.open_keys}
+        if held:
             context.await_leader(KEEPING, settings_too=True)
             context.switch(KEEPING).restore()
         owed = ledger.record.journal.open_keys
@@ -94,6 +95,8 @@ class Preparing:
             ledger.write()
             notes = "; ".join(ledger.record.journal.notes) or ", ".join(sorted(owed))
             raise Waiting(f"settings that are still to be put back: {notes}")
+        back = ", ".join(f"{key} = {value}" for key, value in held.items())
+        context.say(f"preparation ended: {state.message}; {f'put back {back}' if back else 'nothing was held'}")
         state = preparation.restored(state, context.clock.epoch())
         record = replace(ledger.record, preparation=state)
         if record.spec_hash == PREPARATION:

@@ -177,7 +177,7 @@ class HookStep:
         self._note(hook, record)
         if not goes_on:
             # A hook that is waited for over many passes has begun once.
-            self._tell(hook, f"{hook.name}: {hook.source}", "started")
+            self._tell(hook, hook.title, "started")
 
     def _note(self, hook: PlannedHook, record: HookRecord) -> None:
         self.ledger.change(self.ledger.record.with_hook(self.step, hook.name, record))

@@ -21,6 +21,7 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.errors impo
 )
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks import preparation, status, trigger
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.crd import served_fields
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.describe import open_sentences
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.handover import Handover, from_text
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.hooks.catalogue import Catalogue
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.hooks.entries import Stages
@@ -420,6 +421,7 @@ class ClusterPass:
         due = None if self._due is None else round(max(1.0, self._due), 1)
         name = self.resource["metadata"]["name"]
         tail = f"look again in {due:g} s" if due is not None else "nothing is due"
+        lines = [f"{name}: {phase}, {message}", *self._standing(), *self.warnings, tail]
         return {
             "changed": self.changed,
             "phase": phase,
@@ -429,8 +431,16 @@ class ClusterPass:
             "requeue_after": due,
             "finished": due is None,
             "warnings": self.warnings,
-            "rollout": {"type": "info", "lines": [f"{name}: {phase}, {message}", *self.warnings, tail]},
+            "rollout": {"type": "info", "lines": lines},
         }
+
+    def _standing(self) -> list[str]:
+        """What is off while a cluster is prepared, and until when, for whoever reads a pass in the night."""
+        if self.state is None or not self.state.held:
+            return []
+        until = preparation.held_until(self.state)
+        end = [f"without an image change everything is put back at {until}"] if until else []
+        return [*open_sentences(self.record), *end]
 
 
 def _busy(record: Record | None) -> str:

@@ -95,9 +95,11 @@ class UpgradePass:
             self.client, self.upgrade["metadata"], self.call.clock, self.call.params["release_seconds"]
         )
         if why:
-            return self._let_go(why)
+            return self._abandoned(why)
         try:
             owed = self._put_back()
+            if not owed:
+                self._forget()
         except NotFound as error:
             if self._cluster_stands():
                 return self._releasing(error.reason)
@@ -108,15 +110,23 @@ class UpgradePass:
             return self._releasing(owed)
         return self._result("Released", "every setting is back" if self.progress else "nothing is owed", None)
 
+    def _forget(self) -> None:
+        """Take our annotation from the StarRocksCluster: it says that settings are held, and fences rely on that."""
+        cluster = self.client.get(cluster_path(self._namespace, self._cluster))
+        text = (cluster["metadata"].get("annotations") or {}).get(status.MIRROR)
+        if status.mirrored_by(text) == self._by and not self.call.check_mode:
+            objects.write_mirror(self.client, cluster, None)
+
     def _releasing(self, owed: str) -> Result:
         """What keeps it, in its status as well: somebody waits for it to go."""
         self._tell(self._waits("Releasing", RolloutError(owed), AGAIN_SECONDS))
         return self._result("Releasing", owed, AGAIN_SECONDS)
 
-    def _let_go(self, why: str) -> Result:
+    def _abandoned(self, why: str) -> Result:
         """The end of one whose settings could not be put back: they stay in the record, for starrocks_restore."""
         try:
             record = self._own(self._written())
+            self._forget()
         except RolloutError as error:
             left = f"what it holds is not known: {error.reason}"
         else:
@@ -135,14 +145,14 @@ class UpgradePass:
         """
         record = self._own(self._written())
         if record is None or record.finished:
-            self._let_go()
+            self._give_up_lease()
             return ""
         last = self._carry_out("restore", {})
         if last.get("stopped") or (self._record is not None and not self._record.finished):
             return str(last.get("waits_for") or last.get("reason") or "settings that are still to be put back")
         return ""
 
-    def _let_go(self) -> None:
+    def _give_up_lease(self) -> None:
         """Give up a lease that a pass which was killed still holds."""
         name = target_name(self._cluster)
         state = lease.read(self.client, self._namespace, name)
@@ -166,6 +176,11 @@ class UpgradePass:
     def holder(self) -> str:
         """Who holds the lease: the same in every pass, so that nobody waits for his own lease to run out."""
         return f"starrocksupgrade/{self.upgrade['metadata']['uid']}"
+
+    @property
+    def _by(self) -> str:
+        """Whose preparation it is, as the annotation on the StarRocksCluster says."""
+        return f"StarRocksUpgrade/{self.upgrade['metadata']['name']}"
 
     @property
     def _namespace(self) -> str:
@@ -383,7 +398,7 @@ class UpgradePass:
         if ended.record is not None:
             preparation = status.preparation_of(ended.record, self._spec.get("hooks") or ("quiesce",))
             wanted[objects.STATUS_FIELD] = status.preparation_status(preparation)
-            self._mirror(status.mirror(preparation, by=f"StarRocksUpgrade/{metadata['name']}"))
+            self._mirror(status.mirror(preparation, by=self._by))
         if objects.write_status(self.client, self.upgrade, wanted):
             self.upgrade = {**self.upgrade, "status": wanted}
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import checkout
 
-from steadybench import cases, clients, collections, figures, measure, migrating, preparing
+from steadybench import cases, clients, collections, figures, measure, migrating, preparing, reacting
 from steadylab import build
 from steadylab.lab import Lab, LabError
 
@@ -59,6 +59,7 @@ def _measure(bench: cases.Bench) -> figures.Run:
         killed = cases.kills(bench, lab)
     with Lab.up(f"bench-{os.getpid()}-slow", None, ready_seconds=cases.SLOW_READY_SECONDS) as lab:
         waiting = cases.waiting(bench, lab)
+        reacted = reacting.reactions(bench, lab)
     with Lab.up(f"bench-{os.getpid()}-data", None, processes=True, ready_seconds=0.2, audit=True) as lab:
         database = migrating.Database.start(lab)
         migrated = migrating.migrations(bench, database)
@@ -72,6 +73,7 @@ def _measure(bench: cases.Bench) -> figures.Run:
         "killed": killed,
         "migrated": migrated,
         "memory": memory,
+        "reacted": reacted,
     }
     (bench.folder / "results.json").write_text(json.dumps(cases.plain(results), indent=1))
     date = time.strftime("%Y-%m-%d", time.gmtime())

@@ -282,4 +282,5 @@ def plain(results: dict[str, Any]) -> dict[str, Any]:
         "killed": [asdict(entry) for entry in results["killed"]],
         "migrated": [asdict(entry) for entry in results["migrated"]],
         "memory": asdict(results["memory"]),
+        "reacted": asdict(results["reacted"]),
     }

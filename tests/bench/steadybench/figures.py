@@ -13,6 +13,7 @@ from steadybench import cases, clients
 from steadybench.cases import Broken, Killed, Upgrade
 from steadybench.migrating import Memory, Migrated
 from steadybench.preparing import Prepared
+from steadybench.reacting import PARALLEL, Reacted
 
 PODS: Final = 6
 CLIENTS: Final = {client.key: client for client in clients.ALL}
@@ -53,6 +54,9 @@ of wall time do not. Gates are all on; only their settle time is zero and one pa
 - Waiting: CPU of the process tree over {wait:.0f} s in which a BE is not ready; four clients at once.
 - Broken image: from the first container state that is a fault, seen by a watch, to the first line on the client's
   screen that names it. The peers' timeout was set to {timeout} s; people use 600.
+- The reactor: `python -m reactor` over an empty plane, one kind, a playbook of one `debug` task, {parallel} runs at
+  once. A pass is timed by its own line on the screen, median of 10; objects from the first write to the last status;
+  memory while {parallel} runs wait in a module each.
 - kill -9 while the first BE is away. The next run is our `starrocks_restore`; for a peer the same command again.
 """
 
@@ -72,6 +76,7 @@ class Run:
     killed: Sequence[Killed]
     migrated: Sequence[Migrated]
     memory: Memory
+    reacted: Reacted
 
 
 def page(run: Run) -> str:
@@ -113,10 +118,27 @@ def page(run: Run) -> str:
         f"Memory of one process that carries out {run.memory.runs} DBUpgrades, one after the other: "
         + ", ".join(f"{size:.0f}" for size in run.memory.sizes)
         + " MB.",
+        "## The reactor",
+        reactions(run.reacted),
         "## Method",
-        METHOD.format(**run.method),
+        METHOD.format(parallel=PARALLEL, **run.method),
     ]
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+
+
+def reactions(found: Reacted) -> str:
+    """The table of the reactor."""
+    rows = [
+        ("a pass over an object, nothing to do, s", f"{found.wall:.2f}"),
+        ("its CPU s, all processes", f"{found.cpu:.2f}"),
+        *((f"{size} objects, s", f"{seconds:.1f}") for size, (seconds, _) in found.many.items()),
+        *((f"{size} objects, CPU s", f"{used:.1f}") for size, (_, used) in found.many.items()),
+        ("with nothing to do, PSS MB", f"{found.idle:.0f}"),
+        (f"each of {PARALLEL} runs at once, PSS MB", f"{found.each:.0f}"),
+        ("more than before, after all of this, PSS MB", f"{found.grown:.1f}"),
+        ("load", f"{found.load:.1f}"),
+    ]
+    return _table(("figure", "measured"), rows)
 
 
 def preparations(found: Mapping[str, Sequence[Prepared]]) -> str:
@@ -213,6 +235,13 @@ def _aims(run: Run) -> list[tuple[str, str, str, str]]:
         ("annotation to Completed, FE time apart, s", 2.0, prepared["apart"], "{:.2f}"),
         ("migration: start to Ready without its Jobs, s", 2.0, migrated["overhead"], "{:.2f}"),
         (f"memory growth over {run.memory.runs} migrations, MB", 1.0, run.memory.growth, "{:.2f}"),
+        ("reactor: a pass that finds nothing to do, s", 0.45, run.reacted.wall, "{:.2f}"),
+        ("reactor: its CPU s", 0.4, run.reacted.cpu, "{:.2f}"),
+        *(
+            (f"reactor: {size} objects, s", aim, run.reacted.many[size][0], "{:.1f}")
+            for size, aim in ((50, 5.0), (500, 60.0))
+        ),
+        ("reactor: memory of one more run at once, PSS MB", 60.0, run.reacted.each, "{:.0f}"),
         ("lab with a cluster started, s", 8.0, run.starts[cases.LAB_STARTED], "{:.1f}"),
         ("built control plane found in the cache, s", 5.0, run.starts[cases.BUILD_FOUND], "{:.1f}"),
     ]

@@ -69,9 +69,14 @@ class Measured:
         """What it has written so far."""
         return list(self._usage.lines)
 
+    @property
+    def pid(self) -> int:
+        """The number of the process."""
+        return self._process.pid
+
     def cpu_so_far(self) -> float:
         """CPU seconds of its process tree up to now, children that it has waited for included."""
-        return sum(_cpu(pid) for pid in _tree(self._process.pid))
+        return sum(_cpu(pid) for pid in tree(self._process.pid))
 
     def wait(self, seconds: float) -> bool:
         """Wait until it ends, at most so long; whether it did."""
@@ -95,10 +100,10 @@ class Measured:
 
     def kill(self) -> list[int]:
         """End it with SIGKILL, as a power cut would; returns the processes that it leaves behind."""
-        tree = list(_tree(self._process.pid))
+        whole = list(tree(self._process.pid))
         os.kill(self._process.pid, signal.SIGKILL)
         self.end()
-        return list(_living(tree))
+        return list(_living(whole))
 
     def _read(self) -> None:
         assert self._process.stdout is not None
@@ -110,7 +115,12 @@ class Measured:
 
     def _sample(self) -> None:
         while not self._over.wait(SAMPLE_SECONDS):
-            self._usage.pss = max(self._usage.pss, sum(pss(pid) for pid in _tree(self._process.pid)) / 1e6)
+            self._usage.pss = max(self._usage.pss, tree_pss(self._process.pid))
+
+
+def tree_pss(root: int) -> float:
+    """The proportional set size of a process and all that descend from it, MB: what is shared counts once."""
+    return sum(pss(pid) for pid in tree(root)) / 1e6
 
 
 def end_left_over(pids: Sequence[int]) -> None:
@@ -142,7 +152,7 @@ def _living(pids: Sequence[int]) -> Iterator[int]:
             yield pid
 
 
-def _tree(root: int) -> Iterator[int]:
+def tree(root: int) -> Iterator[int]:
     """The process and all that descend from it."""
     children: dict[int, list[int]] = {}
     for entry in PROC.iterdir():

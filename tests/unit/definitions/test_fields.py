@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 import yaml
 from unit.module_utils._domain.starrocks.builders import a_cluster
+from unit.module_utils._engine.attempting import an_attempt
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Refused, Unreachable
 from ansible_collections.steady.rollout.plugins.module_utils._domain.installation import HookRules, Installation
@@ -35,7 +36,6 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.h
 )
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.spec import UpgradeSpec, parse_spec
 from ansible_collections.steady.rollout.plugins.module_utils._engine.attempts import Answer, Attempt, persevere
-from ansible_collections.steady.rollout.plugins.module_utils._engine.clock import Clock
 
 Json = dict[str, Any]
 ROOT = Path(__file__).resolve().parents[3]
@@ -239,21 +239,8 @@ class Pauses(threading.Event):
 def test_retries_and_their_pause_are_those_of_the_document() -> None:
     entry = {"name": "own", "sql": "SELECT 1", "retries": 2, "backoffSeconds": 2.5}
     (hook,) = plan_hooks(spec(stages={"pre": [entry]}).stages, Catalogue.of(), Sources(), Installation()).pre
-    pauses, clock = Pauses(), Clock()
-    first = Attempt(
-        number=1,
-        run="run-1",
-        step="pre/0-own",
-        hook=hook.name,
-        identity="identity",
-        first_started=clock.epoch(),
-        end=clock.ticks() + 60,
-        pass_end=None,
-        clock=clock,
-        stop=pauses,
-        connect=lambda: pytest.fail("nothing is connected to"),
-        say=lambda _line: None,
-    )
+    pauses = Pauses()
+    first = an_attempt(hook.name, seconds=60, stop=pauses)
 
     def busy(_hook: PlannedHook, _attempt: Attempt) -> Answer:
         raise Unreachable("too many connections")

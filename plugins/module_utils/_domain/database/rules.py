@@ -114,6 +114,22 @@ class Shorter:
 
 
 @dataclass(frozen=True, slots=True)
+class EndsWith:
+    """The field, which is always there, ends with this text."""
+
+    path: str
+    end: str
+
+    def cel(self) -> str:
+        """As CEL."""
+        return f"self.{self.path}.endsWith({_quoted(self.end)})"
+
+    def holds(self, new: Document, old: Document) -> bool:
+        """As Python."""
+        return str(value_at(new, self.path)).endswith(self.end)
+
+
+@dataclass(frozen=True, slots=True)
 class Names:
     """One field, which is always there, holds the other between two dots."""
 
@@ -312,11 +328,13 @@ DATABASE = (
     *(_aws_field(name) for name in AWS_FIELDS),
 )
 
+# Endpoints of the public partitions (docs.aws.amazon.com/general/latest/gr/rds-service.html).
+RDS_SUFFIXES = (".rds.amazonaws.com", ".rds.amazonaws.com.cn", ".rds.amazonaws.eu")
+
 AWS = (
     Rule(
         "host",
-        # The suffixes of the public partitions (docs.aws.amazon.com/general/latest/gr/rds-service.html).
-        implies(Matches("host", r"\.rds\.amazonaws\.(com|com\.cn|eu)$"), Names("host", "region")),
+        implies(AnyOf(tuple(EndsWith("host", end) for end in RDS_SUFFIXES)), Names("host", "region")),
         "host is in another region than region says",
         "give the region that the host's name holds",
     ),

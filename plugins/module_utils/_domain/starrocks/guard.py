@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.codec import digest
-from ansible_collections.steady.rollout.plugins.module_utils._domain.document import Reader
+from ansible_collections.steady.rollout.plugins.module_utils._domain.document import OBJECT_FORM, Reader
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Refused
 from ansible_collections.steady.rollout.plugins.module_utils._domain.installation import HookRules
 from ansible_collections.steady.rollout.plugins.module_utils._domain.version import Image
@@ -35,7 +35,7 @@ def parse_guard(section: Reader) -> Guard:
     image = section.text("image")
     if image:
         Image.parse(image, section.at("image"))
-    account = section.text("serviceAccountName", "default", pattern=r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+    account = section.text("serviceAccountName", "default", pattern=OBJECT_FORM)
     seconds = section.whole("deadlineSeconds", 86_400, least=60, most=2_592_000, unit="seconds")
     section.done()
     if account != "default" and not image:

@@ -230,8 +230,16 @@ def _seconds_left(state: Preparation, seen: Seen) -> float | None:
     """Seconds until nobody is waited for any longer; None while a change is rolling out."""
     if seen.rolling or (state.changed and seen.unsettled):
         return None
-    since = max(_moment(state.prepared_at), _moment(state.latest_at))
-    return since + state.timeout_seconds - seen.now
+    return _patience_end(state) - seen.now
+
+
+def _patience_end(state: Preparation) -> float:
+    return max(_moment(state.prepared_at), _moment(state.latest_at)) + state.timeout_seconds
+
+
+def held_until(state: Preparation) -> str:
+    """When a prepared cluster goes back without an image change, RFC 3339; empty where it waits for none."""
+    return _text(_patience_end(state)) if state.held and state.reason == "Held" else ""
 
 
 def ended(state: Preparation, end: End, message: str, seen: Seen) -> Preparation:

@@ -9,12 +9,13 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from unit.module_utils._engine.attempting import an_attempt
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Denied, Unreachable
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.hooks.entries import Place, Terms
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.hooks.resolve import PlannedHook
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.image import ImageProof
-from ansible_collections.steady.rollout.plugins.module_utils._engine.attempts import Attempt, Held, HookFailed
+from ansible_collections.steady.rollout.plugins.module_utils._engine.attempts import Held, HookFailed
 from ansible_collections.steady.rollout.plugins.module_utils._engine.clock import Clock
 from ansible_collections.steady.rollout.plugins.module_utils._engine.images import Before, ImagePushed, ImageWatch
 from ansible_collections.steady.rollout.plugins.module_utils._engine.wait import StepFailed
@@ -169,37 +170,15 @@ HOOK = PlannedHook(
 )
 
 
-def attempt(*, pass_seconds: float | None = None, note: str = "", stopped: bool = False) -> Attempt:
-    """One attempt; a reconciler's pass may be over in some seconds."""
-    clock, stop = Clock(), threading.Event()
-    if stopped:
-        stop.set()
-    return Attempt(
-        number=1,
-        run="run-1",
-        step="pre/0-image",
-        hook="image",
-        identity="identity",
-        first_started=clock.epoch(),
-        end=clock.ticks() + 20,
-        pass_end=None if pass_seconds is None else clock.ticks() + pass_seconds,
-        clock=clock,
-        stop=stop,
-        connect=lambda: pytest.fail("the proof needs no connection of the hook"),
-        say=lambda _line: None,
-        note=note,
-    )
-
-
 def test_a_pass_that_is_over_leaves_a_note_with_which_the_next_one_goes_on(cluster: Harness) -> None:
     cluster.options(checkpoint_seconds=0.5)
     pushed = ImagePushed(watch_of(cluster).frontends, PODS)
-    prove = pushed(HOOK, attempt())
+    prove = pushed(HOOK, an_attempt("image"))
     cluster.query("prod-fe-0", CREATE_IMAGE)
     with pytest.raises(Held, match="is not on every FE yet") as caught:
-        prove(attempt(pass_seconds=0.0))
+        prove(an_attempt("image", pass_seconds=0.0))
     assert caught.value.again_in > 0
-    later = attempt(note=caught.value.note)
+    later = an_attempt("image", note=caught.value.note)
     answer = pushed(HOOK, later)(later)
     assert f"journal id {caught.value.note} or later" in answer.text
     assert cluster.cluster_state()["images"] == 1
@@ -207,6 +186,6 @@ def test_a_pass_that_is_over_leaves_a_note_with_which_the_next_one_goes_on(clust
 
 def test_a_hook_that_is_given_up_waits_no_longer(cluster: Harness) -> None:
     cluster.options(checkpoint_seconds=3600.0)
-    prove = ImagePushed(watch_of(cluster).frontends, PODS)(HOOK, attempt())
+    prove = ImagePushed(watch_of(cluster).frontends, PODS)(HOOK, an_attempt("image"))
     with pytest.raises(HookFailed, match="given up"):
-        prove(attempt(stopped=True))
+        prove(an_attempt("image", stopped=True))

@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 import queue
-import threading
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
+from unit.module_utils._engine.attempting import an_attempt
 from unit.module_utils._kube.apiserver import END, Answer, ApiServer, Request, bookmark, event, status
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Denied, Refused
@@ -20,7 +20,7 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.h
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.hooks.resolve import PlannedHook
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.scripts import Script, job, job_name
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.snapshot import Workload
-from ansible_collections.steady.rollout.plugins.module_utils._engine.attempts import Attempt, Held, HookFailed
+from ansible_collections.steady.rollout.plugins.module_utils._engine.attempts import Held, HookFailed
 from ansible_collections.steady.rollout.plugins.module_utils._engine.clock import Clock
 from ansible_collections.steady.rollout.plugins.module_utils._engine.scripts import (
     ScriptOutcome,
@@ -218,27 +218,6 @@ def test_a_password_that_stands_elsewhere_is_refused(options: FeOptions, resourc
 # The script as the engine of hooks calls it.
 
 
-def attempt(*, pass_seconds: float | None = None, stopped: bool = False) -> Attempt:
-    """One attempt; a reconciler's pass may be over in some seconds."""
-    clock, stop = Clock(), threading.Event()
-    if stopped:
-        stop.set()
-    return Attempt(
-        number=1,
-        run="run-1",
-        step="pre/0-drain",
-        hook="drain",
-        identity="identity",
-        first_started=clock.epoch(),
-        end=clock.ticks() + 20,
-        pass_end=None if pass_seconds is None else clock.ticks() + pass_seconds,
-        clock=clock,
-        stop=stop,
-        connect=lambda: pytest.fail("a script needs no connection of ours"),
-        say=lambda _line: None,
-    )
-
-
 def runner(server: ApiServer) -> ScriptRunner:
     """The runner for a cluster behind that API server."""
     client, fronts = server.client(), Workload("fe", "fe:1", 3)
@@ -261,7 +240,7 @@ HOOK = PlannedHook(
 def test_a_hook_that_worked_answers_with_its_log() -> None:
     cluster = Cluster(job=standing(COMPLETE), log=Answer(body=f"password {PASSWORD}\n".encode()))
     with ApiServer(cluster.handle) as server:
-        answer = runner(server)(HOOK, attempt())
+        answer = runner(server)(HOOK, an_attempt("drain"))
     assert answer.log == "password ********\n"
     assert job_name(SCRIPT) in answer.text
 
@@ -271,7 +250,9 @@ def test_a_password_that_is_changed_meanwhile_is_hidden_as_it_was_and_as_it_is()
     given = iter([PASSWORD, "canary-2"])
     with ApiServer(cluster.handle) as server:
         frontends = Frontends(None, "prod", "starrocks", lambda: Credentials("root", next(given)), FeOptions())
-        assert replace(runner(server), frontends=frontends)(HOOK, attempt()).log == "old ******** new ********\n"
+        assert (
+            replace(runner(server), frontends=frontends)(HOOK, an_attempt("drain")).log == "old ******** new ********\n"
+        )
 
 
 def test_nothing_runs_while_the_secret_cannot_be_read() -> None:
@@ -282,14 +263,14 @@ def test_nothing_runs_while_the_secret_cannot_be_read() -> None:
     with ApiServer(cluster.handle) as server:
         frontends = Frontends(None, "prod", "starrocks", away, FeOptions())
         with pytest.raises(Denied, match="secrets is forbidden"):
-            replace(runner(server), frontends=frontends)(HOOK, attempt())
+            replace(runner(server), frontends=frontends)(HOOK, an_attempt("drain"))
         assert server.requests == []
 
 
 def test_a_hook_that_failed_keeps_its_log() -> None:
     cluster = Cluster(job=standing(FAILED), terminated={"exitCode": 7})
     with ApiServer(cluster.handle) as server, pytest.raises(HookFailed, match="exit code 7") as caught:
-        runner(server)(HOOK, attempt())
+        runner(server)(HOOK, an_attempt("drain"))
     assert caught.value.log == "done\n"
     assert not caught.value.transient
 
@@ -298,9 +279,9 @@ def test_a_pass_that_is_over_leaves_the_job_to_the_next_one() -> None:
     cluster = Cluster()
     with ApiServer(cluster.handle) as server:
         with pytest.raises(Held, match=f"Job {job_name(SCRIPT)} runs"):
-            runner(server)(HOOK, attempt(pass_seconds=0.0))
+            runner(server)(HOOK, an_attempt("drain", pass_seconds=0.0))
         cluster.job = standing(COMPLETE)
-        assert runner(server)(HOOK, attempt()).changed
+        assert runner(server)(HOOK, an_attempt("drain")).changed
         assert len(server.asked("POST")) == 1
 
 
@@ -309,15 +290,15 @@ def test_a_script_that_takes_too_long_is_ended_by_the_pass_after_its_time() -> N
     cluster, clock = Cluster(), Clock()
     with ApiServer(cluster.handle) as server:
         with pytest.raises(Held) as held:
-            runner(server)(HOOK, replace(attempt(pass_seconds=0.0), end=clock.ticks() + 3))
+            runner(server)(HOOK, replace(an_attempt("drain", pass_seconds=0.0), end=clock.ticks() + 3))
         assert 0 < held.value.again_in < 3
         with pytest.raises(HookFailed, match="did not end in"):
-            runner(server)(HOOK, replace(attempt(pass_seconds=0.0), end=clock.ticks()))
+            runner(server)(HOOK, replace(an_attempt("drain", pass_seconds=0.0), end=clock.ticks()))
     assert cluster.patched == [{"spec": {"activeDeadlineSeconds": 1}}]
 
 
 def test_a_hook_that_is_given_up_leaves_its_job() -> None:
     cluster = Cluster()
     with ApiServer(cluster.handle) as server, pytest.raises(HookFailed, match="given up while Job"):
-        runner(server)(HOOK, attempt(stopped=True))
+        runner(server)(HOOK, an_attempt("drain", stopped=True))
     assert cluster.patched == []

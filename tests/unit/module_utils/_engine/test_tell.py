@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -30,26 +30,6 @@ from ansible_collections.steady.rollout.plugins.module_utils._engine.tell import
 CLOCK = Clock()
 SLACK_TOKEN = "T000-canary-B000"
 Make = Callable[..., Ledger]
-
-
-@pytest.fixture
-def store() -> ObjectStore:
-    """What the API server keeps."""
-    return ObjectStore()
-
-
-@pytest.fixture
-def api(store: ObjectStore) -> Iterator[ApiServer]:
-    """The API server."""
-    with ApiServer(store.handle) as server:
-        yield server
-
-
-@pytest.fixture
-def receiver(tmp_path: Path) -> Iterator[Receiver]:
-    """A receiver of notifications, without TLS."""
-    with Receiver(answering(), None, tmp_path) as receiver:
-        yield receiver
 
 
 @pytest.fixture

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import base64
 import json
-import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from scenarios.receiver import Got, Receiver, Reply, answering
+from unit.module_utils._engine.attempting import an_attempt
 from unit.module_utils._kube.apiserver import Answer, ApiServer, Request, status
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.document import Reader
@@ -30,8 +29,7 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.webhook imp
     signed_headers,
 )
 from ansible_collections.steady.rollout.plugins.module_utils._engine.attempts import Answer as HookAnswer
-from ansible_collections.steady.rollout.plugins.module_utils._engine.attempts import Attempt, Held
-from ansible_collections.steady.rollout.plugins.module_utils._engine.clock import Clock
+from ansible_collections.steady.rollout.plugins.module_utils._engine.attempts import Held
 from ansible_collections.steady.rollout.plugins.module_utils._engine.webhooks import WebhookRunner, run_webhook
 
 TOKEN, SIGNING = 't0ken-"canary', "sign-canary"
@@ -52,13 +50,6 @@ def api() -> Iterator[ApiServer]:
     """The API server."""
     with ApiServer(secrets) as server:
         yield server
-
-
-@pytest.fixture
-def receiver(tmp_path: Path) -> Iterator[Receiver]:
-    """The receiver, without TLS."""
-    with Receiver(answering(), None, tmp_path) as receiver:
-        yield receiver
 
 
 @pytest.fixture
@@ -185,22 +176,7 @@ def carry_out(api: ApiServer, receiver: Receiver) -> Callable[..., HookAnswer]:
             source=f"webhook {webhook.shown}",
             webhook=webhook,
         )
-        clock = Clock()
-        attempt = Attempt(
-            number=number,
-            run="rollout-1",
-            step="pre/0-tell",
-            hook="tell",
-            identity="rollout-1/pre/0-tell/tell",
-            first_started=clock.epoch(),
-            end=clock.ticks() + seconds,
-            pass_end=None,
-            clock=clock,
-            stop=threading.Event(),
-            connect=lambda: pytest.fail("a webhook needs no FE"),
-            say=lambda line: None,
-        )
-        return runner(hook, attempt)
+        return runner(hook, an_attempt("tell", number=number, seconds=seconds))
 
     return carry_out_
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -19,19 +18,6 @@ from ansible_collections.steady.rollout.plugins.module_utils._kube.events import
 OBJECT = Regarding("starrocks.com/v1", "StarRocksCluster", "prod", "starrocks", "uid-1")
 TOLD = Announcement(1, "2026-11-21T06:00:00Z", "StepDone", False, "first", "be/prod-be-2", "prod-be-2")
 PATH = f"/api/v1/namespaces/starrocks/events/{event_name(OBJECT, TOLD)}"
-
-
-@pytest.fixture
-def store() -> ObjectStore:
-    """What the API server keeps."""
-    return ObjectStore()
-
-
-@pytest.fixture
-def api(store: ObjectStore) -> Iterator[ApiServer]:
-    """The API server."""
-    with ApiServer(store.handle) as server:
-        yield server
 
 
 def test_a_first_time_is_a_look_and_a_write(api: ApiServer, store: ObjectStore) -> None:

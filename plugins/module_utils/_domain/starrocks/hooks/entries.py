@@ -25,9 +25,6 @@ Stage = Literal["pre", "post", "rollback"]
 STAGES: tuple[Stage, ...] = ("pre", "post", "rollback")
 MOST_HOOKS = 50
 SOURCES = ("predefined", "sql", "configMap", "webhook")
-# Names of Kubernetes objects and of the keys of a ConfigMap.
-OBJECT_FORM = r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?"
-KEY_FORM = r"[-._a-zA-Z0-9]{1,253}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,13 +171,8 @@ def _sql(reader: Reader) -> str:
 
 def config_map_of(reader: Reader, name_field: str = "name", key_field: str = "key") -> ConfigMapKey:
     """Name and key of a ConfigMap in the cluster's namespace, as the fields of these names have them."""
-    name = reader.text(name_field, pattern=OBJECT_FORM, hint="the name of a ConfigMap")
-    key = reader.text(key_field, pattern=KEY_FORM, hint="a key of the ConfigMap, such as before.sql or check.sh")
-    for field_, value in ((name_field, name), (key_field, key)):
-        if not value:
-            raise Refused(reader.at(field_), None, "missing", remedy="name the ConfigMap and the key in it")
-    reader.done()
-    return ConfigMapKey(name, key)
+    hint, remedy = "a key of the ConfigMap, such as before.sql or check.sh", "name the ConfigMap and the key in it"
+    return ConfigMapKey(*reader.reference("ConfigMap", hint, remedy, (name_field, key_field)))
 
 
 def _when(reader: Reader) -> str:

@@ -130,6 +130,11 @@ class PlannedHook:
         return tuple(key for action in self.actions for key in (*action.values, *action.keys))
 
     @property
+    def title(self) -> str:
+        """Its name, and what it is."""
+        return self.source if self.source.startswith(f"{self.name}:") else f"{self.name}: {self.source}"
+
+    @property
     def shown(self) -> tuple[str, ...]:
         """What it does, as it may be printed."""
         if self.webhook is not None:

@@ -1,0 +1,55 @@
+# Copyright (c) 2026, the steady.rollout authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""DBUpgrade under the real ansible-operator, with the rights that operator/kustomize gives it and no other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from database.conftest import Push
+from database.upgrades import A, B, Upgrade, begun, own_tables
+from scenarios.manifests import account_kubeconfig, applied, built, rights, rules, used
+from scenarios.operating import configuration
+from scenarios.real_operator import Json, awaited, gone, needed, running
+
+from steadylab.database.servers import Postgres
+
+WATCHES = "watches/dbupgrade.yaml"
+
+
+def ready(found: Json | None) -> bool:
+    """Whether the migration is applied."""
+    conditions = ((found or {}).get("status") or {}).get("conditions") or []
+    return any(entry["type"] == "Ready" and entry["status"] == "True" for entry in conditions)
+
+
+@needed
+def test_the_life_of_a_migration_under_the_real_operator(
+    resource: Upgrade, database_name: str, postgres: Postgres, push: Push, tmp_path: Path
+) -> None:
+    lab = resource.lab
+    manifests = built(lab, "only/dbupgrade")
+    applied(lab, manifests, tmp_path)
+    before = len(lab.audit_entries())
+    folder, kubeconfig = configuration(tmp_path / "configuration"), account_kubeconfig(lab, tmp_path)
+    with running(lab, tmp_path, folder, kubeconfig, WATCHES) as log:
+        resource.create(resource.document(push(f"{database_name}:v1", A | B)))
+        awaited(lab, resource.path, ready, log)
+        assert own_tables(postgres, database_name) == {"t1", "t2"}
+        lab.setup_api.request("DELETE", resource.path)
+        awaited(lab, resource.path, gone, log)
+        # One that is deleted while it writes: the statement comes to its end.
+        slow = {"20260101000004_d.sql": "SELECT pg_sleep(15);\nCREATE TABLE t4 (id int);\n"}
+        resource.create(resource.document(push(f"{database_name}:v2", A | B | slow)))
+        begun(resource)
+        lab.setup_api.request("DELETE", resource.path)
+        awaited(lab, resource.path, gone, log)
+        assert own_tables(postgres, database_name) == {"t1", "t2", "t4"}
+    roles = ("steady-rollout-dbupgrades", "steady-rollout-dbupgrades-secrets", "steady-rollout-database-leases")
+    granted = rights(rules(manifests, *roles))
+    found = used(lab.audit_entries()[before:])
+    assert found - granted == set()
+    # Counting Events up, replacing Jobs that have not begun, ownership as OpenShift checks it: not brought about.
+    unseen = {("get", "events"), ("patch", "events"), ("get", "jobs"), ("delete", "jobs")}
+    assert granted - found - unseen - {("update", "dbupgrades/finalizers")} == set()
