@@ -264,7 +264,9 @@ def test_missing_namespace_of_leases_is_named(upgrade: Upgrade, database: str, p
 
 def test_bad_document_is_refused_with_field_value_and_remedy(upgrade: Upgrade) -> None:
     document = upgrade.document("not an image")
-    refused = upgrade.run(document).failed("spec.migrations.image", "not an image", "remedy")
+    refused = upgrade.run(document).failed(
+        "spec.migrations.image", "not an image", "such as registry.example.org/orders/migrations:v12"
+    )
     assert refused.recap["failed"] == 1
     assert upgrade.jobs() == []
 

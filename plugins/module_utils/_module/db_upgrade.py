@@ -194,9 +194,11 @@ def _pending(outcome: Outcome) -> list[str]:
 
 
 def _failure(outcome: Outcome) -> Result:
+    """What Ansible shows of it by itself; no line of ours says it once more."""
     reason = f"{outcome.state.reason}: {outcome.state.message}"
-    remedy = "docs/db-upgrade.md says what each reason means"
-    return {"failed": True, "msg": f"{reason}\nRemedy: {remedy}", "reason": reason, "remedy": remedy}
+    remedy = verdicts.remedy(outcome.state.reason)
+    told = {"failed": True, "msg": f"{reason}\nRemedy: {remedy}", "reason": reason, "remedy": remedy}
+    return {**told, "rollout": {"type": "info", "lines": []}}
 
 
 def _diff(migration: Mapping[str, Any]) -> dict[str, str]:

@@ -162,7 +162,9 @@ def _text_misfits(schema: Schema, value: str, path: str) -> Iterator[Refused]:
         return
     pattern = schema.get("pattern")
     if isinstance(pattern, str) and not fits_pattern(pattern, value):
-        yield Refused(path, value, "has not the form it must have", remedy=f"match {pattern} ({description})")
+        example = schema.get("example")
+        remedy = f"such as {example}" if example else f"match {pattern}"
+        yield Refused(path, value, "has not the form it must have", remedy=f"{remedy} ({description})")
 
 
 def fits_pattern(pattern: str, value: str) -> bool:

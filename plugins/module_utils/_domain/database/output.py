@@ -214,6 +214,16 @@ _CAUSES = (
 UNREACHED = ("DatabaseLocked", "DatabaseLoginFailed", "DatabaseUnreachable")
 
 
+# The names of Atlas's own layers, and what PostgreSQL says of any statement after the one that failed.
+_LAYERS = re.compile(r"\b(?:sql/migrate: )+(?:execute: )?")
+_AFTERMATH = re.compile(r": write revision: pq: current transaction is aborted, [a-z ]*block$")
+
+
+def plain_error(error: str) -> str:
+    """What a statement failed with, without what only Atlas's developers need."""
+    return _AFTERMATH.sub("", _LAYERS.sub("", error.strip()))
+
+
 def cause(log: str | None, default: str) -> str:
     """One word for what Atlas said, `default` where it is nothing that is known."""
     return next((word for text, word in _CAUSES if text in (log or "")), default)

@@ -316,7 +316,8 @@ class _Pass:
         refused = destructive.refused(inspection.findings, self.spec.allowed)
         if refused and self.spec.refuse_destructive:
             shown = "; ".join(str(finding) for finding in refused[:10])
-            message = f"{len(refused)} destructive statements: {shown}. Allow them in spec.lint.allow, or change them."
+            count = "a destructive statement" if len(refused) == 1 else f"{len(refused)} destructive statements"
+            message = f"{count}: {shown}. Allow it in spec.lint.allow, or change the migration."
             return State("Blocked", "DestructiveStatements", message)
         return None
 
@@ -555,7 +556,7 @@ class _Pass:
         if failed is not None and failed.name == "fetch":
             reason = "ImageNotFetched"
         if told is not None and told.error:
-            shown = self.tool.hide(told.error)
+            shown = output.plain_error(self.tool.hide(told.error))
         killed = failed is None or failed.code in KILLED_CODES or reason == "DeadlineExceeded"
         message = shown or job.message or f"Job {job.name} failed."
         return self._ended("Failed", reason, message, job.started, killed=killed)
@@ -769,7 +770,9 @@ def failure(record: Record) -> str:
     apply, inspection = given(record.apply, "attempt"), given(record.inspection, "inspection")
     status = record.verified
     done = [v for v in status.applied if v not in inspection.status.applied] if status else []
-    parts = [apply.message.strip() or f"Job {apply.job} ended, and {len(status.pending) if status else 0} files pend."]
+    parts = [
+        _sentence(apply.message) or f"Job {apply.job} ended, and {len(status.pending) if status else 0} files pend."
+    ]
     if status is not None and status.error:
         parts.append(f"Version {status.current} is applied in part.")
     if done:
@@ -784,6 +787,12 @@ def failure(record: Record) -> str:
     if record.outcome in ("frozen", "failed"):
         parts.append("Mend it, then give another image or raise spec.runner.attempt.")
     return " ".join(parts)
+
+
+def _sentence(text: str) -> str:
+    """The text with an end, so that another sentence can follow it."""
+    text = text.strip()
+    return text if not text or text[-1] in ".!?" else f"{text}."
 
 
 def undone(record: Record) -> tuple[str, ...]:

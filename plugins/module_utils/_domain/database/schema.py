@@ -75,13 +75,23 @@ METRIC_NAME = r"^[A-Za-z_:][A-Za-z0-9_.:/-]*$"
 FILE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*\.sql$"
 
 
-def text(description: str, pattern: str = "", *, most: int = 253, least: int = 0, default: str | None = None) -> Schema:
-    """A string of at most `most` characters."""
+def text(
+    description: str,
+    pattern: str = "",
+    *,
+    most: int = 253,
+    least: int = 0,
+    default: str | None = None,
+    example: str = "",
+) -> Schema:
+    """A string of at most `most` characters; the example says more than a long pattern does."""
     schema: Schema = {"type": "string", "description": description, "maxLength": most}
     if least:
         schema["minLength"] = least
     if pattern:
         schema["pattern"] = pattern
+    if example:
+        schema["example"] = example
     if default is not None:
         schema["default"] = default
     return schema
@@ -169,6 +179,7 @@ def _migrations() -> Schema:
                 " no shell and no tools.",
                 IMAGE,
                 most=512,
+                example="registry.example.org/orders/migrations:v12",
             ),
             "dir": text("The directory in that image.", DIRECTORY, most=256, default=DEFAULT_DIRECTORY),
         },

@@ -35,6 +35,16 @@ NEEDS_A_PERSON = frozenset(
         "JobInTheWay",
     }
 )
+_REMEDIES = {
+    "SecretNotFound": "make the Secret, or name another one in a new DBUpgrade; it is looked for again by the next run",
+    "UrlInvalid": "correct the URL in the Secret, and run it again",
+    "DatabaseLoginFailed": "correct user and password in the Secret, and run it again",
+    "DestructiveStatements": "read them; then name their files in spec.lint.allow, or give an image without them",
+    "ChecksumMismatch": "run `atlas migrate hash` in the directory, build the image anew, and give that one",
+    "MigrationFailed": "mend the migration and give its image, or mend the database and raise spec.runner.attempt",
+    "DeadlineExceeded": "raise spec.runner.activeDeadlineSeconds and spec.runner.attempt",
+    "JobLost": "find out who deletes Jobs; then raise spec.runner.attempt",
+}
 # As many as the schema of the status takes.
 MOST_FILES = 100
 MOST_FINDINGS = 50
@@ -52,6 +62,11 @@ def verdict(state: State, record: Record | None) -> Verdict:
     if state.aspect == "Refused" or lost:
         return "failed"
     return "failed" if state.aspect in ("Blocked", "Degraded") and state.reason in NEEDS_A_PERSON else ""
+
+
+def remedy(reason: str) -> str:
+    """What a person can do; where that depends on more than the reason, where to read about it."""
+    return f"{_REMEDIES.get(reason, f'see {reason}')} (docs/db-upgrade.md)"
 
 
 def changed(before: Record | None, after: Record | None) -> bool:

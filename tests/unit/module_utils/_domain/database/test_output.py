@@ -195,6 +195,14 @@ def test_half_a_secret_at_the_cut_is_none() -> None:
         assert "c4nary" not in output.tail(f"{secret}{'x' * size}", hide)
 
 
+def test_what_a_statement_failed_with_is_said_without_atlas_own_layers() -> None:
+    words = 'executing statement "SELECT nope;" from version "3": pq: column "nope" does not exist'
+    after = "pq: current transaction is aborted, commands ignored until end of transaction block"
+    whole = f"sql/migrate: sql/migrate: execute: {words}: sql/migrate: execute: write revision: {after}"
+    assert output.plain_error(whole) == words
+    assert output.plain_error("acquiring database lock: x") == "acquiring database lock: x"
+
+
 @pytest.mark.parametrize(
     ("log", "word"),
     [

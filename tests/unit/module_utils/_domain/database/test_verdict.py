@@ -25,6 +25,7 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.database.ve
     NEEDS_A_PERSON,
     changed,
     migration,
+    remedy,
     status,
     verdict,
 )
@@ -113,3 +114,8 @@ def test_status_names_the_jobs_that_write_and_the_outcome() -> None:
     assert found["jobs"] == {"apply": "dbu-orders-apply-1"}
     assert found["outcome"] == "succeeded"
     assert found["migration"]["image"] == INSPECTION.image
+
+
+def test_a_remedy_says_what_to_do_or_where_to_read() -> None:
+    assert "spec.lint.allow" in remedy("DestructiveStatements")
+    assert remedy("DatabaseUnreachable") == "see DatabaseUnreachable (docs/db-upgrade.md)"

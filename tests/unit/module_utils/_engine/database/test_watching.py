@@ -29,7 +29,7 @@ def watch() -> Watch:
     """A watch whose feeds are the test."""
     with ApiServer(lambda _request: status(404, "nobody is asked")) as api:
         owner, spec = Owner("orders", "shop"), DatabaseSpec("", "", "", None, None)
-        return Watch(Undertaking(api.client(), Clock(), owner, spec, DatabaseRules(), ""))
+        return Watch(Undertaking(api.client(), Clock(), owner, spec, DatabaseRules(), "", ""))
 
 
 def job(*, finish: str = "", suspend: bool = False) -> dict[str, Any]:
