@@ -98,6 +98,24 @@ EXAMPLES = r"""
             name: orders-db
             key: url
 
+- name: Migrate a database of RDS with a token instead of a password
+  steady.rollout.db_upgrade:
+    name: billing
+    namespace: shop
+    aws:
+      ca_bundle: /etc/rds/global-bundle.pem
+    spec:
+      migrations:
+        image: registry.example.org/billing/migrations:v3
+      database:
+        type: awsRds
+        aws:
+          roleArn: arn:aws:iam::123456789012:role/billing-migrator
+          region: eu-central-1
+          host: billing.abc123.eu-central-1.rds.amazonaws.com
+          dbName: billing
+          username: migrator
+
 - name: Show the SQL that would be applied
   steady.rollout.db_upgrade:
     name: orders

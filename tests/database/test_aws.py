@@ -5,17 +5,16 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
 from database.conftest import Push
-from database.upgrades import PASSWORD, SECONDS, A, B, Upgrade, begun, in_background, own_tables, reconciled
+from database.upgrades import PASSWORD, SECONDS, A, B, Later, Upgrade, begun, in_background, own_tables, reconciled
 from scenarios.playbook import ROOT
 
 from ansible_collections.steady.rollout.plugins.module_utils._aws import mint
@@ -26,7 +25,7 @@ from steadylab import Lab
 from steadylab.certs import Authority
 from steadylab.database.aws import Sts, python
 from steadylab.database.rds import Rds, signed
-from steadylab.database.servers import Postgres
+from steadylab.database.servers import MariaDB, Postgres
 
 ROLE = "arn:aws:iam::123456789012:role/databases/migrator"
 MINT = Path(str(mint.__file__)).read_text("utf-8")
@@ -90,6 +89,11 @@ def managed(upgrade: Upgrade) -> dict[str, Any]:
     """The Secret that the Jobs read."""
     found: dict[str, Any] = upgrade.lab.api.get("Secret", "dbupgrade-orders-connection", upgrade.namespace)
     return found
+
+
+def held_token(upgrade: Upgrade) -> str:
+    """The token in it."""
+    return unquote(urlsplit(upgrade.managed_url()).password or "")
 
 
 # The token.
@@ -242,6 +246,63 @@ def test_migrates_with_tokens_alone(upgrade: Upgrade, rds: Rds, user: str, cloud
     assert [token for token in held if token in json.dumps(managed(upgrade))] == []
 
 
+def test_one_environment_with_botocore_and_an_older_client_is_enough(
+    upgrade: Upgrade, rds: Rds, user: str, push: Push
+) -> None:
+    del upgrade.options["aws"]["python"]
+    document = upgrade.document(push(f"{user}:v1", A), database=database(rds, user))
+    ended = upgrade.run(document, programs=python().parent).succeeded()
+    assert "MigrationComplete" in ended.text
+    assert rds.refused == []
+
+
+def test_a_pod_that_waits_finds_a_token_that_is_good(upgrade: Upgrade, rds: Rds, user: str, push: Push) -> None:
+    upgrade.options["tools"] = {"crane": "registry.example.org/nowhere/crane:v0"}
+    document = upgrade.document(push(f"{user}:v1", A), database=database(rds, user))
+    upgrade.perform(document, wait=False)
+    first = held_token(upgrade)
+    upgrade.perform(document, wait=False, clock=Later(700))
+    assert held_token(upgrade) == first
+    upgrade.perform(document, wait=False, clock=Later(800))
+    assert held_token(upgrade) != first
+    upgrade.secrets |= {token.rpartition("=")[2] for token in (first, held_token(upgrade))}
+    assert rds.brought == []
+
+
+def test_whoever_takes_over_after_its_end_makes_another_token(
+    upgrade: Upgrade, rds: Rds, user: str, push: Push
+) -> None:
+    document = upgrade.document(push(f"{user}:v1", A | B), database=database(rds, user))
+    upgrade.perform(document, wait=False)
+    first = held_token(upgrade)
+    upgrade.await_jobs()
+    ended = {"metadata": {"annotations": {"rollout.steady.dev/expires": "1"}}}
+    upgrade.lab.setup_api.patch("Secret", "dbupgrade-orders-connection", ended, upgrade.namespace)
+    assert upgrade.perform(document)["outcome"] == "succeeded"
+    assert (rds.brought[0], len(set(rds.brought)), rds.refused) == (first, 2, [])
+    assert own_tables(rds.server, user) == {"t1", "t2"}
+
+
+def test_a_token_goes_through_atlas_to_a_mysql_that_demands_tls(
+    upgrade: Upgrade, rds: Rds, lab: Lab, database_name: str, mariadb: MariaDB, cloud: Sts, push: Push
+) -> None:
+    order = {**ORDER, "host": "localhost", "port": mariadb.port, "user": database_name}
+    token = str(call(order, MINT, str(python()))["token"])
+    mariadb.create(database_name, database_name, token)
+    mariadb.run(f"ALTER USER '{database_name}'@'%' REQUIRE SSL")
+    aws = Aws(ROLE, "eu-central-1", "localhost", mariadb.port, database_name, database_name, "mysql")
+    url = login.url(aws, ca=True).with_login(database_name, token).text()
+    upgrade.source(url, **{"ca.pem": (lab.directory / "pki" / "ca.crt").read_text()})
+    del upgrade.options["aws"]
+    assert upgrade.perform(upgrade.document(push(f"{database_name}:v1", A)))["outcome"] == "succeeded"
+    assert own_tables(mariadb, database_name) == {"t1"}
+    upgrade.source(url, **{"ca.pem": Authority.create().pair.certificate.decode()})
+    strange = upgrade.perform(upgrade.document(push(f"{database_name}:v2", A | B)), wait=False)
+    upgrade.await_jobs()
+    strange = upgrade.perform(upgrade.document(push(f"{database_name}:v2", A | B)), wait=False)
+    assert "certificate signed by unknown authority" in strange["state"]["message"]
+
+
 def test_check_mode_asks_aws_for_nothing(upgrade: Upgrade, rds: Rds, user: str, cloud: Sts, push: Push) -> None:
     document = upgrade.document(push(f"{user}:v1", A), database=database(rds, user))
     upgrade.perform(document, check=True)
@@ -311,5 +372,4 @@ def test_a_token_goes_to_nobody_whose_certificate_is_of_another_authority(
     failed = upgrade.perform(document, wait=False)
     assert "certificate signed by unknown authority" in failed["state"]["message"]
     assert rds.brought == []
-    token = base64.b64decode(managed(upgrade)["data"]["url"]).decode()
-    upgrade.secrets |= {token.rpartition("%3D")[2].partition("@")[0]}
+    upgrade.secrets |= {held_token(upgrade).rpartition("=")[2]}

@@ -8,15 +8,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import datetime, timedelta
 from typing import Any
 from unittest import mock
 
 from database.conftest import Push
-from database.upgrades import PASSWORD, SECONDS, WAITING, A, B, Upgrade, begun, held, in_background, own_tables
+from database.upgrades import PASSWORD, SECONDS, WAITING, A, B, Later, Upgrade, begun, held, in_background, own_tables
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Unreachable
-from ansible_collections.steady.rollout.plugins.module_utils._engine.clock import Clock
 from ansible_collections.steady.rollout.plugins.module_utils._kube.client import KubeClient
 from steadylab import Lab
 from steadylab.database.servers import Postgres
@@ -121,17 +119,6 @@ def test_killed_at_every_write_of_a_rollback_and_continued(
     assert result["migration"]["currentVersion"] == "20260101000001"
     assert own_tables(postgres, database) == {"t1"}
     assert [len(upgrade.jobs(kind)) for kind in ("apply", "rollback")] == [2, 1]
-
-
-class Later(Clock):
-    """A clock that is ahead, as if so much time had passed."""
-
-    def __init__(self, seconds: float) -> None:
-        self._ahead = timedelta(seconds=seconds)
-
-    def now(self) -> datetime:
-        """The moment, in UTC."""
-        return super().now() + self._ahead
 
 
 def test_job_outlives_its_runner_and_keeps_others_out(

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, unquote, urlsplit
@@ -81,16 +82,17 @@ class Upgrade:
         document: Document,
         *options: str,
         playbook: str = "db_upgrade",
+        programs: Path = BIN,
         environment: Mapping[str, str] | None = None,
         **variables: Any,
     ) -> Process:
-        """Start a playbook with a document and further variables."""
+        """Start a playbook with a document and further variables; `programs` is the folder of Ansible's."""
         directory = self._folder()
         given = {"db_upgrade_report_dir": "", **self._decided(), **variables}
         (directory / "document.yml").write_text(json.dumps(document))
         (directory / "variables.yml").write_text(json.dumps(given))
         files = [f"--extra-vars=@{directory / name}.yml" for name in ("document", "variables")]
-        command = [str(BIN / "ansible-playbook"), f"steady.rollout.{playbook}", *files, *options]
+        command = [str(programs / "ansible-playbook"), f"steady.rollout.{playbook}", *files, *options]
         return Process(command, {**self._environment(), **(environment or {})}, directory)
 
     def run(self, document: Document, *options: str, **others: Any) -> Run:
@@ -267,6 +269,17 @@ class Upgrade:
             "PYTHONIOENCODING": "utf-8",
             **self.environment,
         }
+
+
+class Later(Clock):
+    """A clock that is ahead, as if so much time had passed."""
+
+    def __init__(self, seconds: float) -> None:
+        self._ahead = timedelta(seconds=seconds)
+
+    def now(self) -> datetime:
+        """The moment, in UTC."""
+        return super().now() + self._ahead
 
 
 def _over(job: Document | None) -> bool:

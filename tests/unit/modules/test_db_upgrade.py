@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from types import ModuleType
@@ -26,9 +27,11 @@ from ansible_collections.steady.rollout.plugins.module_utils._module.call import
 from ansible_collections.steady.rollout.plugins.module_utils._pod import unpack
 from ansible_collections.steady.rollout.plugins.modules.db_upgrade import EXAMPLES
 
-PAGE = (Path(__file__).parents[3] / "docs" / "db-upgrade.md").read_text("utf-8")
+DOCS = Path(__file__).parents[3] / "docs"
+PAGE, AWS_PAGE = ((DOCS / name).read_text("utf-8") for name in ("db-upgrade.md", "db-upgrade-aws.md"))
 TASKS: list[dict[str, Any]] = yaml.safe_load(EXAMPLES)
-BLOCKS = re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+BLOCKS = re.findall(r"^```yaml\n(.*?)^```$", PAGE + AWS_PAGE, re.MULTILINE | re.DOTALL)
+POLICIES = re.findall(r"^```json\n(.*?)^```$", AWS_PAGE, re.MULTILINE | re.DOTALL)
 # A server that nobody listens at.
 NOWHERE = {"host": "http://127.0.0.1:1", "name": "orders", "namespace": "shop"}
 
@@ -59,6 +62,13 @@ def test_each_document_of_the_page_is_valid(text: str) -> None:
         assert parse_installation(document["rollout_installation"]) != parse_installation({})
     else:
         parse_document(document)
+
+
+@pytest.mark.parametrize("text", POLICIES)
+def test_policies_on_the_page_are_whole(text: str) -> None:
+    (statement,) = json.loads(text)["Statement"]
+    assert statement["Effect"] == "Allow"
+    assert ("Resource" in statement) != ("Principal" in statement), "a permission names what, a trust policy whom"
 
 
 def test_the_page_names_every_reason_that_a_person_may_meet() -> None:

@@ -285,6 +285,13 @@ class _Pass:
             return self._inspect()
         return self._apply(inspection)
 
+    def _unusable(self) -> Decision | None:
+        """Wait for a login that can be used, in the middle of an undertaking: what is held stays held."""
+        source = self.snapshot.source
+        if not source.problem:
+            return None
+        return Decision(Wait(AGAIN_BLOCKED), State("Degraded", source.reason, source.problem))
+
     def _secret_is_fresh(self, margin: float) -> bool:
         managed = self.snapshot.managed
         if managed is None or managed.source != self.snapshot.source.version:
@@ -506,8 +513,9 @@ class _Pass:
 
     def _may_resume(self) -> Decision | None:
         source, lease = self.snapshot.source, self.snapshot.lease
-        if source.problem:
-            return Decision(Wait(AGAIN_BLOCKED), State("Degraded", source.reason, source.problem))
+        unusable = self._unusable()
+        if unusable is not None:
+            return unusable
         held = self._hold()
         if held is not None:
             return held
@@ -579,10 +587,9 @@ class _Pass:
             if self.record.trouble:
                 state = State("Degraded", self.record.trouble, self.record.message)
             return Decision(Wait(self.record.retry_at - self.now), state)
-        if self.snapshot.source.problem:
-            return Decision(
-                Wait(AGAIN_BLOCKED), State("Degraded", self.snapshot.source.reason, self.snapshot.source.problem)
-            )
+        unusable = self._unusable()
+        if unusable is not None:
+            return unusable
         held = self._hold()
         if held is not None:
             return held
@@ -634,6 +641,9 @@ class _Pass:
         inspection, apply = self.record.inspection, self.record.apply
         if why or inspection is None or apply is None:
             return self._conclude("frozen", "MigrationFailed", failure(self.record))
+        unusable = self._unusable()
+        if unusable is not None:
+            return unusable
         held = self._hold()
         if held is not None:
             return held

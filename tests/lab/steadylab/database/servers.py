@@ -276,7 +276,7 @@ def _literal(text: str) -> str:
 
 
 class MariaDB:
-    """MariaDB on a loopback port."""
+    """MariaDB on a loopback port, with TLS for whoever asks for it."""
 
     def __init__(self, lab: Path, name: str = "mariadb") -> None:
         self._place = Place(lab, name, packages.mariadb())
@@ -296,6 +296,7 @@ class MariaDB:
         (place.directory / "data").mkdir()
         grant = f"GRANT ALL ON *.* TO '{ADMINISTRATOR}'@'%' IDENTIFIED BY '{PASSWORD}' WITH GRANT OPTION;\n"
         (place.directory / "init.sql").write_text(grant)
+        _write_certificate(place)
         place.own()
         place.run("mariadbd", *server._options(), "--bootstrap", "--log-warnings=0", script=server._system_tables())
         server.resume()
@@ -330,6 +331,7 @@ class MariaDB:
         inside = self._place.inside
         network = ["--bind-address=127.0.0.1", f"--port={self.port}", "--skip-name-resolve"]
         files = [f"--socket={inside}/socket", f"--pid-file={inside}/pid", f"--init-file={inside}/init.sql"]
+        files += [f"--ssl-cert={inside}/server.crt", f"--ssl-key={inside}/server.key"]
         self._component = self._place.spawn("mariadbd", *self._options(), *network, *files)
         _wait(self._component, self._answers)
 

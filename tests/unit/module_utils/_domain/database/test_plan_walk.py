@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database import plan
+from ansible_collections.steady.rollout.plugins.module_utils._domain.database.conditions import State
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database.output import PendingFile, Status
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database.record import Inspection
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database.snapshot import Managed
@@ -546,6 +547,25 @@ def test_a_rollback_whose_token_had_expired_is_made_anew() -> None:
     assert settle(world, upgrade).state.reason == "MigrationRolledBack"
     assert [job.order.round for job in world.jobs.values() if job.order.kind == "rollback"] == [0, 1]
     assert world.databases["steady-rollout-db"].applied == ("0001", "0002")
+
+
+def test_a_rollback_waits_for_a_login_that_can_be_used() -> None:
+    upgrade = an_upgrade(tokens=900.0)
+    world, _decision = settled(upgrade)
+    upgrade.spec = a_spec("v3", onFailure="Rollback")
+    until_it_writes(world, upgrade)
+    for _file in range(2):
+        world.migrate(world.writing()[0])
+    world.finish(world.writing()[0], failed="Error: x")
+    while upgrade.record is not None and upgrade.record["verified"] is None:
+        world.go_on(upgrade)
+    snapshot = world.look(upgrade).snapshot
+    source = replace(snapshot.source, reason="AwsUnreachable", problem="no way")
+    decision = world.decide(upgrade, replace(world.look(upgrade), snapshot=replace(snapshot, source=source)))
+    assert isinstance(decision.action, plan.Save), "a person is told, and nothing else is done"
+    assert [event.message for event in decision.action.events] == ["no way"]
+    assert decision.state == State("Degraded", "AwsUnreachable", "no way")
+    assert settle(world, upgrade).state.reason == "MigrationRolledBack"
 
 
 def test_a_login_that_fails_with_a_good_token_is_a_failure() -> None:
