@@ -29,9 +29,8 @@ SECRETS = {"token": "Bearer t0ken-canary-Hills", "signing": "whsec_c2lnbi1jYW5hc
 
 
 @pytest.fixture
-def receiver(tmp_path: Path, starrocks: StarRocks) -> Iterator[Receiver]:
-    """An HTTPS receiver, and a Secret with what hooks send to it in the cluster's namespace."""
-    starrocks.add_secret("hooks", **SECRETS)
+def listening(tmp_path: Path) -> Iterator[Receiver]:
+    """An HTTPS receiver."""
     authority = Authority.create()
     # Outside of what is searched for secrets: a server has its key.
     (tmp_path / "ca.pem").write_bytes(authority.pair.certificate)
@@ -40,11 +39,18 @@ def receiver(tmp_path: Path, starrocks: StarRocks) -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def installation(receiver: Receiver, tmp_path: Path) -> Document:
+def receiver(listening: Receiver, starrocks: StarRocks) -> Receiver:
+    """That receiver, and a Secret with what hooks send to it in the cluster's namespace."""
+    starrocks.add_secret("hooks", **SECRETS)
+    return listening
+
+
+@pytest.fixture
+def installation(listening: Receiver, tmp_path: Path) -> Document:
     """What allows that receiver, and nothing else."""
     return {
         "webhooks": {
-            "allowedHosts": [receiver.authority],
+            "allowedHosts": [listening.authority],
             "allowedNetworks": ["127.0.0.0/8", "::1/128"],
             "caFile": str(tmp_path / "ca.pem"),
         }
@@ -216,14 +222,14 @@ def test_a_gate_that_refuses_ends_the_run_before_any_pod(
     "url", ["https://169.254.169.254/latest", "https://kubernetes.default.svc/api", "http://{host}/"]
 )
 def test_what_the_installation_does_not_allow_is_refused_before_anything_is_touched(
-    url: str, starrocks: StarRocks, product: Driver, receiver: Receiver, installation: Document
+    url: str, calm: StarRocks, asked: Driver, listening: Receiver, installation: Document
 ) -> None:
-    mark = starrocks.mark()
-    entry = webhook(receiver, url=url.format(host=receiver.authority))
-    document = product.document(None, target=TARGET, stages={"pre": [entry]})
-    product.preflight(document, rollout_installation=installation).failed(r"stages\.pre\[0\]", "installation")
-    assert receiver.got == []
-    starrocks.untouched(mark)
+    mark = calm.mark()
+    entry = webhook(listening, url=url.format(host=listening.authority))
+    document = asked.document(None, target=TARGET, stages={"pre": [entry]})
+    asked.preflight(document, rollout_installation=installation).failed(r"stages\.pre\[0\]", "installation")
+    assert listening.got == []
+    calm.untouched(mark)
 
 
 def test_an_allowed_name_that_leads_inside_is_not_called(
@@ -239,12 +245,14 @@ def test_an_allowed_name_that_leads_inside_is_not_called(
 
 
 def test_a_secret_of_another_namespace_cannot_be_named(
-    starrocks: StarRocks, product: Driver, receiver: Receiver, installation: Document
+    calm: StarRocks, asked: Driver, listening: Receiver, installation: Document
 ) -> None:
+    mark = calm.mark()
     reference = {"name": "hooks", "key": "token", "namespace": "kube-system"}
-    entry = webhook(receiver, hmac={"secretKeyRef": reference})
-    document = product.document(None, target=TARGET, stages={"pre": [entry]})
-    product.preflight(document, rollout_installation=installation).failed("secretKeyRef.namespace", "no such field")
+    entry = webhook(listening, hmac={"secretKeyRef": reference})
+    document = asked.document(None, target=TARGET, stages={"pre": [entry]})
+    asked.preflight(document, rollout_installation=installation).failed("secretKeyRef.namespace", "no such field")
+    calm.untouched(mark)
 
 
 # -- secrets -----------------------------------------------------------------------------------------------------------

@@ -57,7 +57,7 @@ def cases(lab: Lab, upgrades_defined: None, tmp_path_factory: pytest.TempPathFac
         lab.remove_namespace(starrocks.namespace, wait=False)
         return seen
 
-    with ThreadPoolExecutor(len(STORIES)) as pool:
+    with ThreadPoolExecutor(4) as pool:
         traces = list(pool.map(trace, STORIES))
     return all_cases({story.name: seen for story, seen in zip(STORIES, traces, strict=True)})
 

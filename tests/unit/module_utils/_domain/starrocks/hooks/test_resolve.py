@@ -68,6 +68,11 @@ def test_predefined_hooks_become_actions() -> None:
     assert hook(predefined="restore").shown == ("restore every setting",)
 
 
+def test_a_name_is_not_told_twice() -> None:
+    plan = planned({"name": "disable-balancer", "predefined": "disable-balancer"}, {"name": "own", "sql": "SELECT 1"})
+    assert [found.title for found in plan.pre] == ["disable-balancer: hold off the balancer", "own: sql"]
+
+
 def test_a_setting_in_sql_goes_through_the_journal() -> None:
     found = hook(sql='ADMIN SET FRONTEND CONFIG ("disable_balance" = "true")')
     assert (found.kind, found.actions) == ("settings", (Action("set", {"tablet_sched_disable_balance": "true"}),))
