@@ -181,8 +181,8 @@ def build_lab(tally: Tally) -> bool:
 
 def lab_suite(tally: Tally) -> None:
     """What needs the lab: its own tests, the modules on the wire, whole upgrades."""
-    # Waiting dominates: two labs side by side take little more than half the time of one.
-    pytest(tally, "lab tests", lab_folders(), "-v", "-n", "2", "--dist", "loadfile")
+    # Waiting dominates: three labs side by side take far less than three times as long as one.
+    pytest(tally, "lab tests", lab_folders(), "-v", "-n", "3", "--dist", "loadfile")
     pytest(tally, "whole upgrades", with_tests([ROOT / "tests" / SCENARIOS]), "-v", "-n", "3")
 
 

@@ -14,14 +14,37 @@ from typing import Any
 import pytest
 from scenarios.cluster import StarRocks
 from scenarios.playbook import ROOT, Driver
+from xdist.scheduler import LoadScopeScheduling
 
 from steadylab import Lab
 
 _COUNTER = itertools.count(1)
 READY_SECONDS = 0.5
+# Tests with a lab of their own kind: one process starts it for all of them.
+_TOGETHER = (
+    "scenarios/test_guard.py::",
+    "scenarios/test_leader.py::test_leader_comes_last_by_on_delete[",
+    "scenarios/test_nodes.py::",
+)
 
 MakeCluster = Callable[..., StarRocks]
 MakeDriver = Callable[[StarRocks], Driver]
+
+
+class _Scheduler(LoadScopeScheduling):
+    """Tests go to whichever process is free, those of one lab to one process.
+
+    The mark xdist_group would say the same, but pytest-xdist 3.8 does not see it with pytest 9.2.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return next((name for name in _TOGETHER if name in nodeid), nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Scheduler:
+    """Asked by pytest-xdist before it begins."""
+    return _Scheduler(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ clusters at a time, and goes on where it was stopped.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import itertools
 import json
@@ -47,19 +48,30 @@ def driver_of(starrocks: StarRocks, folder: Path) -> Driver:
 
 
 @pytest.fixture(scope="session")
-def cases(lab: Lab, upgrades_defined: None, tmp_path_factory: pytest.TempPathFactory) -> list[Case]:
-    """The full matrix, from one undisturbed run of each story."""
-    folder = tmp_path_factory.mktemp("undisturbed")
+def undisturbed_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that the processes of this test run share."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "undisturbed"
+    folder.mkdir(exist_ok=True)
+    return folder
 
-    def trace(story: Story) -> probe.Trace:
+
+@pytest.fixture(scope="session")
+def cases(lab: Lab, upgrades_defined: None, undisturbed_folder: Path) -> list[Case]:
+    """The full matrix, from one undisturbed run of each story, which one process plays for all."""
+    traces = {story.name: undisturbed_folder / f"{story.name}.trace" for story in STORIES}
+
+    def trace(story: Story) -> None:
         starrocks = fresh(lab)
-        seen = undisturbed(driver_of(starrocks, folder / story.name), starrocks, story, folder / f"{story.name}.trace")
+        own = undisturbed_folder / starrocks.namespace
+        undisturbed(driver_of(starrocks, own), starrocks, story, own / "trace")
+        (own / "trace").rename(traces[story.name])
         lab.remove_namespace(starrocks.namespace, wait=False)
-        return seen
 
-    with ThreadPoolExecutor(4) as pool:
-        traces = list(pool.map(trace, STORIES))
-    return all_cases({story.name: seen for story, seen in zip(STORIES, traces, strict=True)})
+    with (undisturbed_folder / "lock").open("w") as lock, ThreadPoolExecutor(4) as pool:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        list(pool.map(trace, [story for story in STORIES if not traces[story.name].exists()]))
+    return all_cases({name: probe.Trace.read(path) for name, path in traces.items()})
 
 
 def played(lab: Lab, case: Case, folder: Path) -> None:
