@@ -32,8 +32,13 @@ venv-min:
 demo: lab-build ## Upgrade a StarRocks cluster on a real control plane, then watch a bad upgrade be rolled back
 	@tests/lab/demo
 
+operator: export ANSIBLE_COLLECTIONS_PATH ?= $(CURDIR)/.venv/collections
+operator: export ROLLOUT_PLAYBOOKS ?= $(CURDIR)/.venv/collections/ansible_collections/steady/rollout/playbooks/operator
+operator: export ROLLOUT_CONFIG ?= $(CURDIR)/operator/config
+operator: export PYTHONPATH := $(CURDIR)/operator
 operator: venv ## Look after the cluster of the current kubeconfig, without Go or an image (ARGS=--help)
-	@PYTHONPATH=operator $(VENV)/python -m reactor --watches-file operator/watches.yaml $(ARGS)
+	@$(VENV)/python -m reactor --watches-file operator/watches.yaml --metrics-bind-address 127.0.0.1:8443 \
+		--health-probe-bind-address 127.0.0.1:6789 $(ARGS)
 
 test: venv-lab ## Run every check and test; the last line counts them
 	@$(VENV)/python tools/run_tests.py all

@@ -58,6 +58,19 @@ def kill_tree(root: int) -> None:
     kill([root, *below])
 
 
+def kill_descendants() -> None:
+    """Kill all that descend from this process, also what is started meanwhile, and wait for their ends.
+
+    Needs `adopt_orphans` before, so that what loses its own parent comes to this one.
+    """
+    while below := descendants(os.getpid()):
+        kill(below)
+        try:
+            os.waitpid(-1, 0)
+        except ChildProcessError:
+            return
+
+
 def _parents() -> Iterator[tuple[int, int]]:
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():

@@ -53,9 +53,9 @@ class Runs:
 
     def __init__(self, environment: Mapping[str, str], folder: Path) -> None:
         """Start the zygote in the folder, where no ansible.cfg is; returns before it is ready."""
+        processes.adopt_orphans()
         self._numbers = itertools.count(1)
         self._ends: dict[int, Future[dict[str, Any]]] = {}
-        self._pids: dict[int, int] = {}
         self._lock = threading.Lock()
         self._ready: Future[int] = Future()
         self._stopping = threading.Event()
@@ -158,18 +158,15 @@ class Runs:
             told = json.loads(packet)
             if "ready" in told:
                 self._ready.set_result(told["ready"])
-            elif "pid" in told:
-                self._pids[told["id"]] = told["pid"]
             else:
-                self._pids.pop(told["id"], None)
                 with self._lock:
                     end = self._ends.pop(told["id"])
                 end.set_result(told)
         self._fail_all()
 
     def _fail_all(self) -> None:
-        for pid in list(self._pids.values()):
-            processes.kill_tree(pid)
+        # Its runs died with it; what their tasks had started came to this process.
+        processes.kill_descendants()
         gone = ZygoteGone("the process that forks the runs has ended")
         if not self._ready.done():
             self._ready.set_exception(gone)

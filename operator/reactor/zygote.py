@@ -72,8 +72,7 @@ class Zygote:
             self._reap()
             if self._control.fileno() in ready and not self._obey():
                 break
-        for pid in self._runs.values():
-            processes.kill_tree(pid)
+        processes.kill_descendants()
 
     def _obey(self) -> bool:
         """Take one packet; False when there will be no more."""
@@ -99,7 +98,6 @@ class Zygote:
             child.become_run(events)
         events.close()
         self._runs[number] = pid
-        self._send({"id": number, "pid": pid})
 
     def _end(self, pid: int, how: str) -> None:
         if how == "kill":
@@ -159,7 +157,7 @@ def main() -> None:
     """`python -m reactor.zygote FD`: serve over the socket with that number."""
     control = socket.socket(fileno=int(sys.argv[1]))
     control.set_inheritable(False)
-    processes.die_with_parent()
+    # It is not to die with the watcher, but to end the runs first, with all that they have started.
     processes.adopt_orphans()
     warm_up()
     Zygote(control).serve()

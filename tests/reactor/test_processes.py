@@ -105,11 +105,13 @@ def test_a_killed_process_leaves_none_behind(start: Start, own_team: Team, tmp_p
 
 
 def _is_zygote(process: Path, parent: int) -> bool:
+    if not process.name.isdigit():
+        return False
     try:
         fields = (process / "stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, NotADirectoryError, ProcessLookupError):
+    except (FileNotFoundError, ProcessLookupError):
         return False
-    return process.name.isdigit() and int(fields[1]) == parent
+    return int(fields[1]) == parent
 
 
 def test_a_run_that_takes_too_long_is_ended(start: Start, own_team: Team, tmp_path: Path) -> None:
