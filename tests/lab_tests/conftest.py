@@ -42,6 +42,8 @@ def namespace(shared_lab: Lab) -> Iterator[str]:
     name = f"test-{next(_COUNTER)}"
     manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
     shared_lab.setup_api.apply(manifest)
+    # No pod is admitted before its account is there, which a controller makes.
+    shared_lab.setup_api.wait_for("ServiceAccount", "default", name, lambda account: account is not None, 60)
     yield name
     shared_lab.remove_namespace(name, wait=False)
 
