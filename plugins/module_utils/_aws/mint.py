@@ -111,7 +111,7 @@ def of_role(identity: str, role: str) -> bool:
 
 def main() -> None:
     """Answer the one order on the standard input."""
-    print(json.dumps(answer(json.load(sys.stdin))))
+    json.dump(answer(json.load(sys.stdin)), sys.stdout)
 
 
 if __name__ == "__main__":
