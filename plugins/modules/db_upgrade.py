@@ -102,8 +102,10 @@ EXAMPLES = r"""
   steady.rollout.db_upgrade:
     name: billing
     namespace: shop
-    aws:
-      ca_bundle: /etc/rds/global-bundle.pem
+    installation:
+      databases:
+        aws:
+          caBundle: /etc/rds/global-bundle.pem
     spec:
       migrations:
         image: registry.example.org/billing/migrations:v3

@@ -25,7 +25,7 @@ FOREVER = 1e12
 
 
 class Server:
-    """Answers reads with a Namespace or an error, and keeps what is written."""
+    """Answers reads with a Namespace or an error, has no Events yet, and keeps what is written."""
 
     def __init__(self, namespace: dict[str, Any] | RolloutError, refuses: RolloutError | None = None) -> None:
         self.sent: list[dict[str, Any]] = []
@@ -34,6 +34,8 @@ class Server:
         self._refuses = refuses
 
     def get(self, path: str) -> dict[str, Any]:
+        if "/events/" in path:
+            raise NotFound(path, remedy="")
         self.asked.append(path)
         if isinstance(self._namespace, RolloutError):
             raise self._namespace
