@@ -237,7 +237,7 @@ class Controller:
 
     def _learn(self, change: Change) -> None:
         """Take what a feed tells."""
-        name, _, space = change.feed.rpartition("|")
+        name, _bar, space = change.feed.rpartition("|")
         kept = self._kinds[name]
         if change.kind == "ERROR":
             kept.synced.discard(space)

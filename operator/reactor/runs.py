@@ -144,7 +144,7 @@ class Runs:
             if now >= kill_at:
                 stopped, kill_at = stopped or "it took too long", now + STEP_SECONDS
                 self._tell("kill", number)
-            readable, _, _ = select.select([mine], [], [], min(_TICK, max(kill_at - now, 0.0)))
+            readable, _writable, _odd = select.select([mine], [], [], min(_TICK, max(kill_at - now, 0.0)))
             _bound(output)
             if readable:
                 data = _received(mine)
