@@ -24,7 +24,7 @@ class Artifacts:
         self._lock = threading.Lock()
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
         left = sorted((path.parent.stat().st_mtime, path.parent) for path in root.rglob("stdout"))
-        self._sizes: OrderedDict[Path, int] = OrderedDict((folder, _size(folder)) for _, folder in left)
+        self._sizes: OrderedDict[Path, int] = OrderedDict((folder, _size(folder)) for _moment, folder in left)
 
     def begin(self, key: Key, group: str, version: str, ident: str) -> Path:
         """Make the folder of a run."""

@@ -104,6 +104,7 @@ class Controller:
         self._how_to_stop = stopping
         self._stops = 0
         self._stop_by: float | None = None
+        self._hurried = False
         self._ending = threading.Event()
         self._beat = time.monotonic()
         self._broken: Exception | None = None
@@ -161,10 +162,8 @@ class Controller:
 
     def _turn(self) -> None:
         """Take one message, or wait for the next time that something is due, then start what is due."""
-        now = time.monotonic()
-        pause = self._schedule.pause(now)
         try:
-            message = self._messages.get(timeout=min(LOOK_AGAIN, LOOK_AGAIN if pause is None else pause))
+            message = self._messages.get(timeout=self._pause(time.monotonic()))
         except queue.Empty:
             message = None
         self._beat = time.monotonic()
@@ -179,13 +178,22 @@ class Controller:
         while not self._stops and (key := self._schedule.take(time.monotonic())) is not None:
             self._threads.submit(self._pass, key)
 
+    def _pause(self, now: float) -> float:
+        """Seconds until something is to be done even if nobody says anything."""
+        if self._stop_by is not None:
+            return LOOK_AGAIN if self._hurried else min(max(self._stop_by - now, 0.0), LOOK_AGAIN)
+        pause = self._schedule.pause(now)
+        return LOOK_AGAIN if pause is None else min(pause, LOOK_AGAIN)
+
     def _stop(self, now: float) -> None:
         if self._stop_by is None:
             self._stop_by = now + self._how_to_stop.patience
             count = len(self._schedule.running)
             self._screen.say("", "", "stopping", f"{count} runs have {short(self._how_to_stop.patience)} to end")
-        if self._stops > 1 or now >= self._stop_by:
+        if not self._hurried and (self._stops > 1 or now >= self._stop_by):
+            self._hurried = True
             self._how_to_stop.now()
+            self._screen.say("", "", "stopping", "runs end before their next step")
 
     def _seek(self) -> None:
         """Find out what the kinds are called; look again for those that are not there, so that none holds up others."""
@@ -229,7 +237,7 @@ class Controller:
 
     def _learn(self, change: Change) -> None:
         """Take what a feed tells."""
-        name, _, space = change.feed.rpartition("|")
+        name, _bar, space = change.feed.rpartition("|")
         kept = self._kinds[name]
         if change.kind == "ERROR":
             kept.synced.discard(space)

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The kubeconfig that runs are given: the reactor's own, with the namespace of the object.
 
-ansible-operator makes one for each run too. Its own leads to a proxy in the operator; this one leads straight to the
-API server, with the credentials that the reactor itself has.
+ansible-operator makes one for each run too (internal/ansible/proxy/kubeconfig). Its own leads to a proxy in the
+operator and has no namespace; this one leads straight to the API server, with the credentials of the reactor itself.
 """
 
 from __future__ import annotations

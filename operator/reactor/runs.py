@@ -101,7 +101,12 @@ class Runs:
 
     def stop_all(self) -> None:
         """Ask all runs to stop before their next task; those that do not within a few seconds are killed."""
-        self._stopping.set()
+        if not self._stopping.is_set():
+            self._stopping.set()
+            with self._lock:
+                numbers = list(self._ends)
+            for number in numbers:
+                self._tell("stop", number)
 
     def close(self) -> None:
         """End the zygote, and with it what still runs."""
@@ -134,11 +139,12 @@ class Runs:
             now = time.monotonic()
             if self._stopping.is_set() and not stopped:
                 stopped, kill_at = STOPPED, min(deadline, now + STEP_SECONDS)
+                # It may have begun after all others were told.
                 self._tell("stop", number)
             if now >= kill_at:
                 stopped, kill_at = stopped or "it took too long", now + STEP_SECONDS
                 self._tell("kill", number)
-            readable, _, _ = select.select([mine], [], [], min(_TICK, max(kill_at - now, 0.0)))
+            readable, _writable, _odd = select.select([mine], [], [], min(_TICK, max(kill_at - now, 0.0)))
             _bound(output)
             if readable:
                 data = _received(mine)

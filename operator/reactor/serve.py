@@ -81,7 +81,7 @@ class Server:
 
     def __init__(self, address: str, answers: dict[str, Callable[[], Answer]]) -> None:
         """`address` is `host:port`, `:port` for all addresses. Raises Fatal when it cannot be had."""
-        host, _, port = address.rpartition(":")
+        host, _colon, port = address.rpartition(":")
         if not port.isdigit():
             raise Fatal(f"{address!r} is no address; write one as :8443 or 127.0.0.1:8443")
 

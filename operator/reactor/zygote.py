@@ -65,7 +65,7 @@ class Zygote:
         signal.signal(signal.SIGCHLD, _heard)
         self._send({"ready": os.getpid()})
         while True:
-            ready, _, _ = select.select([self._control.fileno(), self._wake], [], [])
+            ready, _writable, _odd = select.select([self._control.fileno(), self._wake], [], [])
             if self._wake in ready:
                 with contextlib.suppress(BlockingIOError):
                     os.read(self._wake, 512)
@@ -76,7 +76,7 @@ class Zygote:
 
     def _obey(self) -> bool:
         """Take one packet; False when there will be no more."""
-        packet, descriptors, _, _ = socket.recv_fds(self._control, LONGEST_PACKET, 1)
+        packet, descriptors, _flags, _sender = socket.recv_fds(self._control, LONGEST_PACKET, 1)
         if not packet:
             return False
         order = json.loads(packet)

@@ -70,6 +70,7 @@ def test_a_stop_that_may_not_wait_lets_the_step_end_and_hands_over(
     reactor.signal()
     reactor.says("stopping")
     reactor.signal()
+    reactor.says("before their next step")
     own_team.go(step="first")
     assert reactor.process.wait(60) == 0
     assert "handed over" in reactor.said

@@ -80,7 +80,7 @@ class Schedule:
             kind = kinds[(self._turn + offset) % len(kinds)]
             if self._ready[kind] and self._under_way(kind) < self._limits[kind]:
                 self._turn = (self._turn + offset + 1) % len(kinds)
-                key, _ = self._ready[kind].popitem(last=False)
+                key, _nothing = self._ready[kind].popitem(last=False)
                 del self._due[key]
                 self._running.add(key)
                 return key
@@ -138,14 +138,14 @@ class Schedule:
     def _promote(self, now: float) -> None:
         self._forget_moved()
         while self._waiting and self._waiting[0][0] <= now:
-            _, _, key = heapq.heappop(self._waiting)
+            _at, _number, key = heapq.heappop(self._waiting)
             self._ready[key.kind][key] = None
             self._forget_moved()
 
     def _forget_moved(self) -> None:
         """Drop what stands first in the heap for a time that counts no longer."""
         while self._waiting:
-            at, _, key = self._waiting[0]
+            at, _number, key = self._waiting[0]
             if self._due.get(key) == at and key not in self._ready[key.kind]:
                 return
             heapq.heappop(self._waiting)
