@@ -5,7 +5,8 @@
 
 STEADY_ANSIBLE_OPERATOR names the program (cmd/ansible-operator of operator-framework/ansible-operator-plugins, v1.42.3)
 and STEADY_ANSIBLE_OPERATOR_PYTHON a virtual environment with the image's packages: ansible-core, ansible-runner, its
-plugin for HTTP from that repository (images/ansible-operator/ansible_runner_http), kubernetes, PyMySQL.
+plugin for HTTP from that repository (images/ansible-operator/ansible_runner_http), kubernetes, and what
+operator/image/requirements.txt adds.
 """
 
 from __future__ import annotations
