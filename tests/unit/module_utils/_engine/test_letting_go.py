@@ -34,14 +34,14 @@ class Server:
         self._refuses = refuses
 
     def get(self, path: str) -> dict[str, Any]:
-        if "/events/" in path:
-            raise NotFound(path, remedy="")
         self.asked.append(path)
         if isinstance(self._namespace, RolloutError):
             raise self._namespace
         return {"metadata": self._namespace}
 
-    def request(self, _method: str, _path: str, *, body: dict[str, Any], **_more: Any) -> dict[str, Any]:
+    def request(self, method: str, path: str, *, body: dict[str, Any], **_more: Any) -> dict[str, Any]:
+        if method == "GET":
+            raise NotFound(path)
         if self._refuses is not None:
             raise self._refuses
         self.sent.append(body)
