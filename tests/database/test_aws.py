@@ -249,7 +249,7 @@ def test_migrates_with_tokens_alone(upgrade: Upgrade, rds: Rds, user: str, cloud
 def test_one_environment_with_botocore_and_an_older_client_is_enough(
     upgrade: Upgrade, rds: Rds, user: str, push: Push
 ) -> None:
-    del upgrade.options["aws"]["python"]
+    means(upgrade, caBundle=upgrade.installation["databases"]["aws"]["caBundle"])
     document = upgrade.document(push(f"{user}:v1", A), database=database(rds, user))
     ended = upgrade.run(document, programs=python().parent).succeeded()
     assert "MigrationComplete" in ended.text
@@ -257,7 +257,7 @@ def test_one_environment_with_botocore_and_an_older_client_is_enough(
 
 
 def test_a_pod_that_waits_finds_a_token_that_is_good(upgrade: Upgrade, rds: Rds, user: str, push: Push) -> None:
-    upgrade.options["tools"] = {"crane": "registry.example.org/nowhere/crane:v0"}
+    upgrade.installation["databases"]["tools"] = {"crane": "registry.example.org/nowhere/crane:v0"}
     document = upgrade.document(push(f"{user}:v1", A), database=database(rds, user))
     upgrade.perform(document, wait=False)
     first = held_token(upgrade)
@@ -293,7 +293,7 @@ def test_a_token_goes_through_atlas_to_a_mysql_that_demands_tls(
     aws = Aws(ROLE, "eu-central-1", "localhost", mariadb.port, database_name, database_name, "mysql")
     url = login.url(aws, ca=True).with_login(database_name, token).text()
     upgrade.source(url, **{"ca.pem": (lab.directory / "pki" / "ca.crt").read_text()})
-    del upgrade.options["aws"]
+    upgrade.installation = {}
     assert upgrade.perform(upgrade.document(push(f"{database_name}:v1", A)))["outcome"] == "succeeded"
     assert own_tables(mariadb, database_name) == {"t1"}
     upgrade.source(url, **{"ca.pem": Authority.create().pair.certificate.decode()})

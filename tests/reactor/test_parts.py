@@ -124,9 +124,7 @@ def test_an_order_without_a_sender_is_an_end() -> None:
 
 def test_the_whole_tree_of_a_process_is_killed() -> None:
     """Also what has left its session."""
-    script = (
-        "import os,time; pid=os.fork(); os.setsid() if not pid else 0; print(os.getpid(), flush=True); time.sleep(99)"
-    )
+    script = "import os, time; pid = os.fork(); pid or os.setsid(); os.write(1, b'%d\\n' % os.getpid()); time.sleep(99)"
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         pids = {int(process.stdout.readline()) for _ in range(2)}

@@ -226,6 +226,7 @@ def test_numbers_and_probes_tell_how_it_is(start: Start, own_team: Team) -> None
     own_team.becomes("End", "Successful", "good")
     own_team.becomes("End", "Failure", "bad")
     reactor.says("failed")
+    reactor.says("done")
     assert reactor.ask("/healthz") == (200, "ok\n")
     assert reactor.ask("/readyz") == (200, "ok\n")
     status, text = reactor.ask("/metrics")
