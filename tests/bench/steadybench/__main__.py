@@ -15,8 +15,8 @@ from pathlib import Path
 
 import checkout
 
-from steadybench import cases, clients, collections, figures, measure, migrating, preparing, reacting
-from steadylab import build
+from steadybench import cases, clients, figures, measure, migrating, preparing, reacting
+from steadylab import ansible_wheel, build
 from steadylab.lab import Lab, LabError
 
 GIB = 1024**3
@@ -29,9 +29,9 @@ def main() -> int:
     folder.mkdir(parents=True)
     bench = cases.Bench(folder, options.repeats, options.peer_timeout, options.migrations)
     try:
-        collections.ensure()
+        ansible_wheel.collections()
         run = _measure(bench)
-    except (cases.Failed, LabError, collections.NoCollections) as error:
+    except (cases.Failed, LabError, ansible_wheel.NoCollections) as error:
         bench.say(str(error))
         return 1
     text = figures.page(run)
@@ -81,7 +81,7 @@ def _measure(bench: cases.Bench) -> figures.Run:
 
 
 def _method(bench: cases.Bench) -> dict[str, object]:
-    wheel = next(line for line in collections.REQUIREMENTS.read_text().splitlines() if line.startswith("ansible=="))
+    wheel = next(line for line in ansible_wheel.REQUIREMENTS.read_text().splitlines() if line.startswith("ansible=="))
     return {
         "kubernetes": build.KUBERNETES_VERSION,
         "mysql": "the machine's" if clients.own_mysql() else "a stand-in of ten lines on PyMySQL",

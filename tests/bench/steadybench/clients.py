@@ -16,7 +16,8 @@ from typing import Any, Final
 
 import checkout
 
-from steadybench import collections, stage
+from steadybench import stage
+from steadylab import ansible_wheel
 
 CLIENTS: Final = Path(__file__).resolve().parent.parent / "clients"
 RETRY_SECONDS: Final = 5
@@ -95,7 +96,7 @@ def _playbook(job: Job) -> tuple[list[str], dict[str, str]]:
         "retries": job.timeout // RETRY_SECONDS,
     }
     environment = job.environment | {
-        "ANSIBLE_COLLECTIONS_PATH": str(collections.ensure()),
+        "ANSIBLE_COLLECTIONS_PATH": str(ansible_wheel.collections()),
         "MYSQL_PWD": job.site.password(),
     }
     return _ansible(CLIENTS / "upgrade.yml", variables), environment

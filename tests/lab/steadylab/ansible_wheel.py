@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the steady.rollout authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The collections kubernetes.core and community.mysql, out of the PyPI wheel `ansible`, in a cache of our own."""
+"""Collections of others that measurements and tests use, out of the PyPI wheel `ansible`, in a cache of our own."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from typing import Final
 
 from steadylab import paths
 
-REQUIREMENTS: Final = Path(__file__).resolve().parent.parent / "requirements.txt"
-WANTED: Final = ("kubernetes/core", "community/mysql")
+REQUIREMENTS: Final = paths.LAB_SOURCE.parent.parent / "requirements" / "collections.txt"
+WANTED: Final = ("kubernetes/core", "community/mysql", "community/general")
 
 
 class NoCollections(Exception):
     """The wheel could not be had; the message says what pip said."""
 
 
-def ensure() -> Path:
+def collections() -> Path:
     """The folder for ANSIBLE_COLLECTIONS_PATH, made at first use.
 
     :raises NoCollections: pip could not fetch the wheel.
     """
-    key = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()[:16]
-    home = paths.cache_home() / "bench-collections" / key
+    key = hashlib.sha256("\0".join((REQUIREMENTS.read_text(), *WANTED)).encode()).hexdigest()[:16]
+    home = paths.cache_home() / "collections" / key
     if home.is_dir():
         return home
     home.parent.mkdir(parents=True, exist_ok=True)
