@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -21,17 +20,11 @@ Start = Callable[..., Operator]
 
 
 @pytest.fixture(scope="session")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def lab(lab_home: Path) -> Iterator[Lab]:
     """An empty plane that knows the suite's kinds."""
-    before = os.environ.get("STEADY_LAB_HOME")
-    os.environ["STEADY_LAB_HOME"] = str(tmp_path_factory.mktemp("labs"))
     with Lab.up("reactor", None) as lab:
         define(lab)
         yield lab
-    if before is None:
-        del os.environ["STEADY_LAB_HOME"]
-    else:
-        os.environ["STEADY_LAB_HOME"] = before
 
 
 @pytest.fixture(scope="session")
@@ -69,6 +62,8 @@ def start(lab: Lab, tmp_path: Path, own_team: Team) -> Iterator[Start]:
     yield make
     for operator in started:
         operator.kill()
+        # pytest shows it where the test has failed.
+        print(operator.said)
 
 
 @pytest.fixture
