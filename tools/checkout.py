@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -47,3 +48,18 @@ def environment(**more: str | Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(PERSONAL)}
     fixed = {"PATH": search_path(), "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS), "NO_COLOR": "1"}
     return kept | fixed | {name: str(value) for name, value in more.items()}
+
+
+def heard(command: Sequence[str | Path], **variables: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run a program on the checkout, without input; what it prints on either stream is its output."""
+    return subprocess.run(
+        command,
+        cwd=ROOT,
+        env=environment(**variables),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        check=False,
+    )

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import tempfile
 import time
@@ -14,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from checkout import ROOT, VENV, environment
+from checkout import ROOT, VENV, heard
 
 PLUGINS = "ansible_collections.steady.rollout.plugins"
 TOOLS = tuple(part for path in sorted((ROOT / "tools").glob("*.py")) for part in ("-m", path.stem))
@@ -66,17 +65,7 @@ def steps(home: Path) -> list[Step]:
 def run(step: Step) -> Result:
     """Run one step in the checkout's root."""
     started = time.monotonic()
-    done = subprocess.run(
-        step.command,
-        cwd=ROOT,
-        env=environment(**step.variables),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        check=False,
-    )
+    done = heard(step.command, **step.variables)
     return Result(step, done.returncode == 0, time.monotonic() - started, done.stdout)
 
 

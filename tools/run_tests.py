@@ -27,7 +27,7 @@ from functools import partial
 from pathlib import Path
 
 import lint
-from checkout import ROOT, VENV, cache_home, environment
+from checkout import ROOT, VENV, cache_home, environment, heard
 
 FAST = ("unit", "tooling")
 SCENARIOS = "scenarios"
@@ -230,18 +230,8 @@ def molecule_suite(scenario: str, tally: Tally) -> None:
     tally.say(f"molecule scenario: {scenario}")
     with tempfile.TemporaryDirectory(prefix="steady-molecule-") as home:
         # The home is set aside for what molecule installs; the lab's build must still be found.
-        variables = environment(ANSIBLE_HOME=home, XDG_CACHE_HOME=cache_home())
-        done = subprocess.run(
-            [str(VENV / "bin" / "molecule"), "test", "--scenario-name", scenario],
-            cwd=ROOT,
-            env=variables,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            check=False,
-        )
+        command = [VENV / "bin" / "molecule", "test", "--scenario-name", scenario]
+        done = heard(command, ANSIBLE_HOME=home, XDG_CACHE_HOME=cache_home())
     tally.say(f"molecule scenario: {scenario} has ended\n{done.stdout.rstrip()}")
     tally.count(f"molecule: {scenario}", done.returncode == 0)
 
