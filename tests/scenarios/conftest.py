@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from scenarios.cluster import StarRocks
 from scenarios.playbook import ROOT, Driver
+from scenarios.reconciling import Passes
 from xdist.scheduler import LoadScopeScheduling
 
 from steadylab import Lab
@@ -150,3 +151,9 @@ def asked(calm: StarRocks, tmp_path: Path) -> Iterator[Driver]:
     yield Driver(tmp_path, calm.lab.kubeconfig, calm.name, calm.namespace)
     calm.lab.faults()
     assert_no_secret(calm, tmp_path)
+
+
+@pytest.fixture
+def passes(starrocks: StarRocks, product: Driver) -> Passes:
+    """The objects of that cluster, and passes over them."""
+    return Passes(starrocks, product)

@@ -29,12 +29,6 @@ def starrocks(cluster: MakeCluster) -> StarRocks:
 
 
 @pytest.fixture
-def passes(starrocks: StarRocks, product: Driver) -> Passes:
-    """The objects of that cluster."""
-    return Passes(starrocks, product)
-
-
-@pytest.fixture
 def operation(starrocks: StarRocks, tmp_path: Path) -> Operation:
     """An installation whose passes wait as little as possible."""
     folder = configuration(tmp_path / "configuration", starrocks=QUICK)

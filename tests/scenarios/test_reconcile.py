@@ -43,12 +43,6 @@ def starrocks(cluster: MakeCluster) -> StarRocks:
     return cluster(fe=3, be=1)
 
 
-@pytest.fixture
-def passes(starrocks: StarRocks, product: Driver) -> Passes:
-    """Passes over that cluster."""
-    return Passes(starrocks, product)
-
-
 def frontends(starrocks: StarRocks) -> list[dict[str, str]]:
     """All settings of each FE."""
     return [frontend["settings"] for frontend in starrocks.state["frontends"].values()]

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from unit.module_utils._kube.apiserver import ApiServer, ObjectStore
 
@@ -18,19 +16,8 @@ LABELS = {"rollout.steady.dev/record": "starrocks"}
 
 
 @pytest.fixture
-def store() -> ObjectStore:
-    return ObjectStore()
-
-
-@pytest.fixture
-def server(store: ObjectStore) -> Iterator[ApiServer]:
-    with ApiServer(store.handle) as server:
-        yield server
-
-
-@pytest.fixture
-def record(server: ApiServer) -> RecordStore:
-    return RecordStore(server.client(), "n", "x", LABELS)
+def record(api: ApiServer) -> RecordStore:
+    return RecordStore(api.client(), "n", "x", LABELS)
 
 
 def test_no_record_is_no_version(record: RecordStore) -> None:
@@ -44,11 +31,11 @@ def test_a_record_round_trips(record: RecordStore, store: ObjectStore) -> None:
     assert store.objects[PATH]["metadata"]["labels"] == LABELS
 
 
-def test_writing_is_one_request(record: RecordStore, server: ApiServer) -> None:
+def test_writing_is_one_request(record: RecordStore, api: ApiServer) -> None:
     version = record.save({"a": 1}, None)
     record.save({"a": 2}, version)
 
-    assert [request.method for request in server.requests] == ["POST", "PATCH"]
+    assert [request.method for request in api.requests] == ["POST", "PATCH"]
 
 
 def test_a_second_first_write_is_a_conflict(record: RecordStore) -> None:
@@ -100,7 +87,7 @@ def test_what_is_no_record_is_refused(record: RecordStore, store: ObjectStore, t
         record.load()
 
 
-def test_a_record_that_no_config_map_holds_is_refused_before_it_is_sent(record: RecordStore, server: ApiServer) -> None:
+def test_a_record_that_no_config_map_holds_is_refused_before_it_is_sent(record: RecordStore, api: ApiServer) -> None:
     with pytest.raises(Refused, match="too large"):
         record.save({"a": "x" * LARGEST}, None)
-    assert server.requests == []
+    assert api.requests == []

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
 
 import pytest
 from unit.module_utils._kube.apiserver import ApiServer, ObjectStore
@@ -23,19 +22,8 @@ def content(**data: bytes) -> secrets.SecretContent:
     return secrets.SecretContent("n", "s", data, {"ours": "yes"}, {"from": "1"}, (OWNER,))
 
 
-@pytest.fixture
-def store() -> ObjectStore:
-    return ObjectStore()
-
-
-@pytest.fixture
-def server(store: ObjectStore) -> Iterator[ApiServer]:
-    with ApiServer(store.handle) as server:
-        yield server
-
-
-def test_it_is_made_with_its_owner(server: ApiServer, store: ObjectStore) -> None:
-    secrets.write(server.client(), content(url=b"postgres://"))
+def test_it_is_made_with_its_owner(api: ApiServer, store: ObjectStore) -> None:
+    secrets.write(api.client(), content(url=b"postgres://"))
     made = store.objects[PATH]
     assert made["metadata"]["ownerReferences"] == [OWNER]
     assert base64.b64decode(made["data"]["url"]) == b"postgres://"
@@ -43,25 +31,25 @@ def test_it_is_made_with_its_owner(server: ApiServer, store: ObjectStore) -> Non
     assert secrets.decoded(made, "other") is None
 
 
-def test_what_is_not_wanted_any_more_goes(server: ApiServer, store: ObjectStore) -> None:
-    secrets.write(server.client(), content(url=b"one", ca=b"x"))
-    secrets.write(server.client(), content(url=b"two"))
+def test_what_is_not_wanted_any_more_goes(api: ApiServer, store: ObjectStore) -> None:
+    secrets.write(api.client(), content(url=b"one", ca=b"x"))
+    secrets.write(api.client(), content(url=b"two"))
     assert store.objects[PATH]["data"] == {"url": base64.b64encode(b"two").decode()}
 
 
-def test_one_of_somebody_else_is_left_alone(server: ApiServer, store: ObjectStore) -> None:
+def test_one_of_somebody_else_is_left_alone(api: ApiServer, store: ObjectStore) -> None:
     store.objects[PATH] = {"metadata": {"name": "s", "resourceVersion": "1"}, "data": {"url": "eA=="}}
     with pytest.raises(Refused, match="was not made by this collection"):
-        secrets.write(server.client(), content(url=b"one"))
+        secrets.write(api.client(), content(url=b"one"))
     assert store.objects[PATH]["data"] == {"url": "eA=="}
 
 
-def test_a_change_in_between_is_looked_at_first(server: ApiServer, store: ObjectStore) -> None:
-    secrets.write(server.client(), content(url=b"one"))
+def test_a_change_in_between_is_looked_at_first(api: ApiServer, store: ObjectStore) -> None:
+    secrets.write(api.client(), content(url=b"one"))
     foreign = {"metadata": {"labels": {"ours": "no"}}}
     store.before = [lambda _request: None, lambda _request: store.change(PATH, foreign)]
     with pytest.raises(Refused):
-        secrets.write(server.client(), content(url=b"two"))
+        secrets.write(api.client(), content(url=b"two"))
     assert secrets.decoded(store.objects[PATH], "url") == b"one"
 
 
