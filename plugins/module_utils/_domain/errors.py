@@ -34,6 +34,14 @@ class RolloutError(Exception):
         self.args = (self.reason,)
 
 
+def missing_package(package: str, least: str, error: ImportError, why: str = "") -> RolloutError:
+    """A Python package cannot be imported; `why` follows its name and says what it is needed for."""
+    return RolloutError(
+        f"The Python package {package} cannot be imported{why}: {error}.",
+        remedy=f"Install {package} >= {least} for the Python that runs this task (ansible_python_interpreter).",
+    )
+
+
 class Refused(RolloutError):
     """Input or a state of the cluster that is refused before anything is touched."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.preflight import strategy_is_ours
+from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.preflight import strategies_kept
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.progress import (
     SCHEMA,
     Baseline,
@@ -28,11 +28,7 @@ def standing_record(ledger: Ledger, request: str, baseline: Baseline, clock: Clo
     """
     handover, before = ledger.handover, ledger.present
     previous = before if before is not None and before.cluster_uid == handover.uid else None
-    theirs = {
-        component: previous.baseline.strategies[component]
-        for component, workload in handover.workloads.items()
-        if previous is not None and strategy_is_ours(workload, previous, handover.uid)
-    }
+    theirs = strategies_kept(handover.workloads, previous, handover.uid)
     owed = {key: previous.journal.entries[key] for key in previous.journal.open_keys} if previous is not None else {}
     return Record(
         schema=SCHEMA,

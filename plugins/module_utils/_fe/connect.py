@@ -23,6 +23,7 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.errors impo
     Refused,
     RolloutError,
     Unreachable,
+    missing_package,
 )
 from ansible_collections.steady.rollout.plugins.module_utils._fe import tls
 from ansible_collections.steady.rollout.plugins.module_utils._fe.errors import WRONG_PASSWORD, sql_failure
@@ -387,10 +388,7 @@ def _library() -> Any:
     try:
         import pymysql
     except ImportError as error:
-        raise RolloutError(
-            f"The Python package PyMySQL cannot be imported: {error}.",
-            remedy="Install PyMySQL >= 1.1 for the Python that runs this task (ansible_python_interpreter).",
-        ) from error
+        raise missing_package("PyMySQL", "1.1", error) from error
     return pymysql
 
 

@@ -31,7 +31,7 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.p
     free_keys,
     refusals,
     resolve_images,
-    strategy_is_ours,
+    strategies_kept,
 )
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.progress import (
     Baseline,
@@ -244,14 +244,7 @@ def continued(record: Record | None, spec: UpgradeSpec, uid: str) -> Record | No
 
 def _fresh_baseline(snapshot: Snapshot, record: Record | None) -> Baseline:
     """The cluster as it is; but an update strategy that an earlier, unfinished run put in place is not the person's."""
-    baseline = baseline_of(snapshot)
-    if record is None:
-        return baseline
-    theirs = {
-        component: record.baseline.strategies[component]
-        for component, workload in snapshot.workloads.items()
-        if strategy_is_ours(workload, record, snapshot.uid)
-    }
+    baseline, theirs = baseline_of(snapshot), strategies_kept(snapshot.workloads, record, snapshot.uid)
     return replace(baseline, strategies={**baseline.strategies, **theirs})
 
 

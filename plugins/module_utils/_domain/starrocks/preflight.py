@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Refused
 from ansible_collections.steady.rollout.plugins.module_utils._domain.gate import Refusal, first_refusal
@@ -159,6 +159,19 @@ def _workload_refusals(snapshot: Snapshot, record: Record | None, target: dict[C
         if not strategy_is_ours(workload, record, snapshot.uid):
             found += _strategy_refusals(workload)
     return found
+
+
+def strategies_kept(
+    workloads: Mapping[Component, Workload], record: Record | None, uid: str
+) -> dict[Component, dict[str, object] | None]:
+    """A person's own update strategies where an earlier run's stand now, by component: those of its baseline."""
+    if record is None:
+        return {}
+    return {
+        component: record.baseline.strategies[component]
+        for component, workload in workloads.items()
+        if strategy_is_ours(workload, record, uid)
+    }
 
 
 def strategy_is_ours(workload: Workload, record: Record | None, uid: str) -> bool:

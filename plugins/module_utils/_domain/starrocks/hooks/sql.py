@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain import sqlglot_log
-from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Refused, RolloutError
+from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Refused, missing_package
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.hooks.tokens import (
     Token,
     shown,
@@ -222,10 +222,7 @@ def _library() -> Any:
         import sqlglot
         import sqlglot.errors
     except ImportError as error:
-        raise RolloutError(
-            f"The Python package sqlglot cannot be imported, and SQL of your own is not run unchecked: {error}.",
-            remedy="Install sqlglot >= 30 for the Python that runs this task (ansible_python_interpreter).",
-        ) from error
+        raise missing_package("sqlglot", "30", error, ", and SQL of your own is not run unchecked") from error
     return sqlglot
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.codec import to_plain
-from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Refused, RolloutError
+from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Refused, missing_package
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.snapshot import Component, Snapshot
 
 LONGEST_CONDITION = 1000
@@ -102,8 +102,5 @@ def _library() -> Any:
         import jmespath
         import jmespath.exceptions
     except ImportError as error:
-        raise RolloutError(
-            f"The Python package jmespath cannot be imported, and a hook has a condition (when): {error}.",
-            remedy="Install jmespath >= 1.0 for the Python that runs this task (ansible_python_interpreter).",
-        ) from error
+        raise missing_package("jmespath", "1.0", error, ", and a hook has a condition (when)") from error
     return jmespath
