@@ -230,7 +230,7 @@ def molecule_suite(scenario: str, tally: Tally) -> None:
     tally.say(f"molecule scenario: {scenario}")
     with tempfile.TemporaryDirectory(prefix="steady-molecule-") as home:
         # The home is set aside for what molecule installs; the lab's build must still be found.
-        command = [VENV / "bin" / "molecule", "test", "--scenario-name", scenario]
+        command = [str(VENV / "bin" / "molecule"), "test", "--scenario-name", scenario]
         done = heard(command, ANSIBLE_HOME=home, XDG_CACHE_HOME=cache_home())
     tally.say(f"molecule scenario: {scenario} has ended\n{done.stdout.rstrip()}")
     tally.count(f"molecule: {scenario}", done.returncode == 0)

@@ -182,7 +182,9 @@ class Plane:
         configuration = kubelet.configuration(timing, self.directory / "logs" / "pods.log")
         (self.directory / "kwok.yaml").write_text(configuration)
         path = f"{self.directory / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-        self._spawn("kwok", self._kwok_command(), {"PATH": path})
+        # On one thread: its controllers compile their stages at once and write one map without a lock (kwok 0.8.0 by
+        # easycel 0.6.0, `getTrait`). With nodes and pods there from the start, "concurrent map writes" ended it.
+        self._spawn("kwok", self._kwok_command(), {"PATH": path, "GOMAXPROCS": "1"})
 
     def restart_kubelets(self, timing: kubelet.Timing) -> None:
         """Start kwok anew with other delays and wait until port-forwards reach it; pods keep the state they have.
