@@ -37,26 +37,23 @@ class EventWriter:
         """Write one; raises as KubeClient does."""
         name = event_name(self._regarding, announcement)
         for attempt in range(1, ATTEMPTS + 1):
-            # Another process may have made it: to count it up is two requests, to run into it would be three.
-            found = self._known.pop(name, None) or self._look(name)
             try:
-                self._known[name] = self._once(name, found, announcement)
+                self._known[name] = self._once(name, announcement)
                 return
             except (Conflict, NotFound):
-                # Made, counted up by somebody else, or gone since it was looked at.
+                # Counted up by somebody else, or gone since it was looked at.
                 if attempt == ATTEMPTS:
                     raise
 
-    def _once(self, name: str, found: dict[str, Any] | None, announcement: Announcement) -> dict[str, Any]:
+    def _once(self, name: str, announcement: Announcement) -> dict[str, Any]:
+        found = self._known.pop(name, None)
         if found is None:
-            return self._send("POST", "", new_event(self._regarding, announcement))
+            # Most are new: to make it without a look is one request, to run into what another process made is three.
+            try:
+                return self._send("POST", "", new_event(self._regarding, announcement))
+            except Conflict:
+                found = self._send("GET", name, None)
         return self._send("PATCH", name, again(found, announcement))
-
-    def _look(self, name: str) -> dict[str, Any] | None:
-        try:
-            return self._send("GET", name, None)
-        except NotFound:
-            return None
 
     def _send(self, method: str, name: str, body: dict[str, Any] | None) -> dict[str, Any]:
         path = path_to("v1", "events", self._regarding.namespace, name or None)

@@ -20,9 +20,9 @@ TOLD = Announcement(1, "2026-11-21T06:00:00Z", "StepDone", False, "first", "be/p
 PATH = f"/api/v1/namespaces/starrocks/events/{event_name(OBJECT, TOLD)}"
 
 
-def test_a_first_time_is_a_look_and_a_write(api: ApiServer, store: ObjectStore) -> None:
+def test_a_first_time_is_one_request(api: ApiServer, store: ObjectStore) -> None:
     EventWriter(api.client(), OBJECT).write(TOLD)
-    assert [request.method for request in api.requests] == ["GET", "POST"]
+    assert [request.method for request in api.requests] == ["POST"]
     assert (store.objects[PATH]["count"], store.objects[PATH]["message"]) == (1, "first")
 
 
@@ -30,7 +30,7 @@ def test_again_counts_up_in_one_request(api: ApiServer, store: ObjectStore) -> N
     writer = EventWriter(api.client(), OBJECT)
     for number in range(3):
         writer.write(replace(TOLD, number=number, message=f"time {number}"))
-    assert [request.method for request in api.requests] == ["GET", "POST", "PATCH", "PATCH"]
+    assert [request.method for request in api.requests] == ["POST", "PATCH", "PATCH"]
     assert (store.objects[PATH]["count"], store.objects[PATH]["message"]) == (3, "time 2")
     assert len(store.objects) == 1
 
@@ -38,7 +38,7 @@ def test_again_counts_up_in_one_request(api: ApiServer, store: ObjectStore) -> N
 def test_another_process_counts_up_what_it_finds(api: ApiServer, store: ObjectStore) -> None:
     EventWriter(api.client(), OBJECT).write(TOLD)
     EventWriter(api.client(), OBJECT).write(TOLD)
-    assert [request.method for request in api.requests[2:]] == ["GET", "PATCH"]
+    assert [request.method for request in api.requests[1:]] == ["POST", "GET", "PATCH"]
     assert store.objects[PATH]["count"] == 2
 
 
@@ -70,8 +70,23 @@ def test_an_event_whose_time_is_over_is_written_anew(api: ApiServer, store: Obje
     assert store.objects[PATH]["count"] == 1
 
 
+def test_an_event_whose_time_ends_between_the_refusal_and_the_look_is_written_anew(
+    api: ApiServer, store: ObjectStore
+) -> None:
+    EventWriter(api.client(), OBJECT).write(TOLD)
+
+    def its_time_ends(_request: Request) -> None:
+        store.objects.pop(PATH)
+
+    # Before the POST that is refused nothing happens; before the look it goes.
+    store.before.extend([lambda _request: None, its_time_ends])
+    EventWriter(api.client(), OBJECT).write(TOLD)
+    assert store.objects[PATH]["count"] == 1
+    assert [request.method for request in api.requests[1:]] == ["POST", "GET", "POST"]
+
+
 def test_a_missing_right_is_named() -> None:
-    with ApiServer(lambda _request: status(403, 'cannot get resource "events"')) as api:
+    with ApiServer(lambda _request: status(403, 'cannot create resource "events"')) as api:
         with pytest.raises(Denied, match="events") as denied:
             EventWriter(api.client(), OBJECT).write(TOLD)
-    assert 'resources: ["events"], verbs: ["get"]' in denied.value.remedy
+    assert 'resources: ["events"], verbs: ["create"]' in denied.value.remedy
