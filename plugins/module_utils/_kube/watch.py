@@ -183,15 +183,20 @@ class Feed:
         self._put("SYNC", listing.items)
 
     def _consume(self, stream: Stream, initial: bool) -> None:
-        items: list[dict[str, Any]] | None = [] if initial else None
+        items: dict[tuple[str, str], dict[str, Any]] | None = {} if initial else None
         for kind, value in self._events(stream):
-            version = str((value.get("metadata") or {}).get("resourceVersion", ""))
+            metadata = value.get("metadata") or {}
+            version = str(metadata.get("resourceVersion", ""))
             if kind == "BOOKMARK":
                 if items is not None and _ends_the_list(value):
-                    self._put("SYNC", items)
+                    self._put("SYNC", list(items.values()))
                     items = None
             elif items is not None:
-                items.append(value)
+                # A server may send changes before it says that the list is at its end, as Kubernetes 1.32 does.
+                key = (str(metadata.get("namespace", "")), str(metadata.get("name", "")))
+                items.pop(key, None)
+                if kind != "DELETED":
+                    items[key] = value
             else:
                 self._put(kind, value)
             if items is None:

@@ -80,6 +80,14 @@ def test_list_and_watch_are_one_request() -> None:
     }
 
 
+def test_changes_before_the_end_of_the_list_count() -> None:
+    """What is deleted meanwhile is not in the list: nobody would ever hear of its end."""
+    changes = (event("DELETED", pod("a", "8")), event("MODIFIED", pod("b", "9")))
+    stream = lines(event("ADDED", pod("a")), event("ADDED", pod("b")), *changes, bookmark("9", initial=True))
+    with ApiServer(Script(stream)) as server, Feed(server.client(), PODS) as feed:
+        assert got(feed) == Change("SYNC", [pod("b", "9")], PODS)
+
+
 def test_a_server_that_cannot_stream_a_list_is_asked_for_list_and_watch() -> None:
     listed = Answer(body={"items": [pod("a")], "metadata": {"resourceVersion": "7"}})
     stream = lines()
