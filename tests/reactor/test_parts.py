@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -114,6 +116,23 @@ def test_events_come_through_in_whatever_pieces() -> None:
     data = b'{"event": "a"}\nnot json\n[1]\n{"event": "b"}\n'
     found = [event for at in range(len(data)) for event in lines.feed(data[at : at + 1])]
     assert [event["event"] for event in found] == ["a", "b"]
+
+
+def test_a_run_is_heard_however_many_connections_there_are() -> None:
+    """A watch holds one for each kind and namespace, and select(2) takes no descriptor from 1024 on."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(most[1], 4096), most[1]))
+    mine, theirs = socket.socketpair()
+    try:
+        with theirs, mine, socket.socket(fileno=fcntl.fcntl(mine, fcntl.F_DUPFD_CLOEXEC, 1500)) as high:
+            assert not channel.readable(high, 0)
+            theirs.sendall(b"x")
+            assert channel.readable(high, 60)
+            assert high.recv(1) == b"x"
+            theirs.close()
+            assert channel.readable(high, 60), "the end is something to read"
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, most)
 
 
 @pytest.mark.parametrize(

@@ -183,8 +183,14 @@ class Feed:
         self._put("SYNC", listing.items)
 
     def _consume(self, stream: Stream, initial: bool) -> None:
+        """Report what comes until the server ends it; Unreachable where nothing came.
+
+        Without that a server that ends every watch at once would be asked again without a pause.
+        """
         items: dict[tuple[str, str], dict[str, Any]] | None = {} if initial else None
+        empty = True
         for kind, value in self._events(stream):
+            empty = False
             metadata = value.get("metadata") or {}
             version = str(metadata.get("resourceVersion", ""))
             if kind == "BOOKMARK":
@@ -201,6 +207,8 @@ class Feed:
                 self._put(kind, value)
             if items is None:
                 self._version = version or self._version
+        if empty and not self._stopped.is_set():
+            raise Unreachable(f"The watch of {self._path} ended before anything came.")
 
     def _events(self, stream: Stream) -> Any:
         """Yield (type, object) of each event; raises for an ERROR event and for a broken connection."""

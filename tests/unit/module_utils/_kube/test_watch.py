@@ -148,6 +148,17 @@ def test_an_outage_is_reported_once_it_lasts() -> None:
     assert len(server.requests) == 5
 
 
+def test_watches_that_end_at_once_are_an_outage() -> None:
+    """Without a word, as behind a proxy that cuts them: asked for again after growing pauses, and reported."""
+    now = iter(range(0, 1000, 15))
+    script = Script(*[lines(END) for _ in range(4)], lines(bookmark("7", initial=True)))
+    with ApiServer(script) as server, Feed(server.client(), PODS, patience=20, clock=lambda: next(now)) as feed:
+        lasting, recovered = got(feed), got(feed)
+
+    assert "ended before anything came" in str(lasting.value)
+    assert recovered.kind == "SYNC"
+
+
 def test_a_line_that_is_no_event_breaks_the_watch_only() -> None:
     script = Script(lines(bookmark("7", initial=True), b"<html>\n"), lines(event("ADDED", pod("a", "8"))))
     with ApiServer(script) as server, Feed(server.client(), PODS) as feed:
