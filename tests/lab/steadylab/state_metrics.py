@@ -19,6 +19,8 @@ from steadylab.processes import Component
 # It looks for definitions every 3 s (internal/discovery/discovery.go) and then lists their objects.
 PATIENCE_SECONDS: Final = 60.0
 _QUESTION_SECONDS: Final = 0.1
+# As Prometheus asks: in OpenMetrics, which alone has the types info and stateset (pkg/metricshandler).
+_ACCEPT: Final = {"Accept": "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"}
 
 
 class StateMetricsError(Exception):
@@ -63,7 +65,7 @@ class StateMetrics:
         said = "no answer"
         while time.monotonic() < deadline:
             try:
-                said = self._http.request("GET", self._url).data.decode()
+                said = self._http.request("GET", self._url, headers=_ACCEPT).data.decode()
             except urllib3.exceptions.HTTPError as error:
                 said = str(error)
             else:
