@@ -72,12 +72,12 @@ def rights(rules: Iterable[Json]) -> set[Right]:
     return {(verb, resource) for rule in rules for verb in rule["verbs"] for resource in rule["resources"]}
 
 
-def used(entries: Iterable[Json], user: str = USER) -> set[Right]:
-    """The rights that a user used, the operator's by default, from the audit log. Reviews of oneself need none."""
+def used(entries: Iterable[Json]) -> set[Right]:
+    """The rights that the operator's service account used, from the audit log. Reviews of itself need none."""
     references = [
         (entry["verb"], entry["objectRef"])
         for entry in entries
-        if entry["user"]["username"] == user and "resource" in entry.get("objectRef", {})
+        if entry["user"]["username"] == USER and "resource" in entry.get("objectRef", {})
     ]
     return {
         (verb, "/".join(filter(None, (reference["resource"], reference.get("subresource")))))
