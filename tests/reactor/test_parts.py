@@ -26,6 +26,7 @@ from reactor.artifacts import Artifacts, tail
 from reactor.contract.fields import Fatal
 from reactor.contract.schedule import Key
 from reactor.contract.verdict import Hearing
+from reactor.contract.watches import Environment, load
 from reactor.controller import LONGEST_SILENCE, Controller
 from reactor.kubeconfig import Kubeconfigs, in_namespace
 from reactor.plugins.callback.reactor_events import CallbackModule
@@ -186,14 +187,29 @@ class Quiet:
         self.silent_seconds = seconds
 
 
-def test_a_silent_watch_is_a_dead_one(tmp_path: Path) -> None:
-    """The probe says which; that is what ends a watch which nobody would miss."""
-    from reactor.contract.watches import Environment, load
-
+def a_controller() -> Controller:
+    """One of a single kind, which has not begun."""
     entry = "- {group: a, version: v1, kind: Thing, playbook: /x.yml}"
     watches = load(entry, Environment({}, "/", "/", lambda path: True))
     unused: Any = None
-    controller = Controller(unused, unused, unused, watches, (), 1, Screen(), unused, Metrics("x"))
+    return Controller(unused, unused, unused, watches, (), 1, Screen(), unused, Metrics("x"))
+
+
+def test_it_is_not_ready_before_it_knows_its_objects() -> None:
+    """From the first moment on; a kind that is not installed is not waited for."""
+    controller = a_controller()
+    (kept,) = controller._kinds.values()
+    assert controller.not_synced() == "a/v1, Kind=Thing"
+    kept.complained = True
+    assert controller.not_synced() == ""
+    kept.complained = False
+    kept.synced.add("")
+    assert controller.not_synced() == ""
+
+
+def test_a_silent_watch_is_a_dead_one() -> None:
+    """The probe says which; that is what ends a watch which nobody would miss."""
+    controller = a_controller()
     (kept,) = controller._kinds.values()
     kept.feeds = [Quiet(1.0), Quiet(LONGEST_SILENCE - 1)]  # type: ignore[list-item]
     assert controller.silence() == ""
