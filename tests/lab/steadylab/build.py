@@ -104,6 +104,9 @@ STATE_METRICS: Final = Product(
     cpu_minutes=4.0,
     free_gb=2.0,
 )
+OPERATOR_VERIFY: Final = Product(
+    "operator-verify", paths.GO_MODULE / "operator-verify", ("operator-verify",), cpu_minutes=3.0, free_gb=2.0
+)
 
 
 class Progress:

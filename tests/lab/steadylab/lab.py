@@ -641,7 +641,12 @@ class Lab:
         labels = {"metadata": {"labels": {kubelet.NODE_LOST_LABEL: "true"}}}
         api.patch("Node", name, labels)
         for pod in self._pods_on(api, name):
-            self.cut_off(pod["metadata"]["name"], pod["metadata"]["namespace"])
+            try:
+                self.cut_off(pod["metadata"]["name"], pod["metadata"]["namespace"])
+            except ApiError as error:
+                # A pod whose deletion was confirmed before its node fell silent.
+                if error.status != 404:
+                    raise
         node = api.get("Node", name)
         _set_ready(api, node, "Unknown", "NodeStatusUnknown", "Kubelet stopped posting node status.")
 
