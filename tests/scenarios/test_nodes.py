@@ -67,7 +67,7 @@ def test_an_fe_that_stays_cut_off_ends_the_upgrade_in_order(plane: Lab, tmp_path
     starrocks = make_cluster(plane, fe=3, be=1)
     product = Driver(tmp_path, plane.kubeconfig, starrocks.name, starrocks.namespace)
     strategies = starrocks.strategies
-    run = product.start(product.document("3.3.2", gates={"podDeadlineSeconds": 6, "tabletDeadlineSeconds": 6}))
+    run = product.start(product.document("3.3.2", gates={"podDeadlineSeconds": 12, "tabletDeadlineSeconds": 12}))
     starrocks.wait_window()
     # The leader's pod alone: where the BE stands on the same node it could not go back.
     lost = "prod-fe-0"
