@@ -180,7 +180,7 @@ def test_a_wrong_password(cluster: MakeCluster, driver: MakeDriver) -> None:
     starrocks = cluster(fe=3, be=1)
     starrocks.simulate(rotate_password="another-one")
     mark = starrocks.mark()
-    driver(starrocks).upgrade("3.3.2").failed("password|denied", "root", "prod-root|Secret")
+    driver(starrocks).as_root().upgrade("3.3.2").failed("password|denied", "root", "prod-root|Secret")
     starrocks.untouched(mark)
 
 
@@ -188,7 +188,7 @@ def test_a_missing_secret(cluster: MakeCluster, driver: MakeDriver) -> None:
     starrocks = cluster(fe=3, be=1)
     starrocks.api.delete("Secret", "prod-root", starrocks.namespace)
     mark = starrocks.mark()
-    driver(starrocks).upgrade("3.3.2").failed("Secret", "prod-root")
+    driver(starrocks).as_root().upgrade("3.3.2").failed("Secret", "prod-root")
     starrocks.untouched(mark)
 
 
@@ -197,7 +197,7 @@ def test_a_secret_without_the_key(cluster: MakeCluster, driver: MakeDriver) -> N
     data = {"password": None, "passwd": base64.b64encode(starrocks.password.encode()).decode()}
     starrocks.api.patch("Secret", "prod-root", {"data": data}, starrocks.namespace)
     mark = starrocks.mark()
-    driver(starrocks).upgrade("3.3.2").failed("prod-root", "password", "key")
+    driver(starrocks).as_root().upgrade("3.3.2").failed("prod-root", "password", "key")
     starrocks.untouched(mark)
 
 
@@ -205,7 +205,7 @@ def test_a_user_without_the_privilege(cluster: MakeCluster, driver: MakeDriver) 
     starrocks = cluster(fe=3, be=1)
     starrocks.simulate(users={"root": {"password": starrocks.password, "privileges": []}})
     mark = starrocks.mark()
-    driver(starrocks).upgrade("3.3.2").failed("OPERATE|privilege|denied")
+    driver(starrocks).as_root().upgrade("3.3.2").failed("OPERATE|privilege|denied")
     starrocks.untouched(mark)
 
 

@@ -98,6 +98,7 @@ def test_hooks_run_before_the_first_pod_and_after_the_last(starrocks: StarRocks,
 
 
 def test_the_example_of_the_documentation(starrocks: StarRocks, product: Driver) -> None:
+    starrocks.grant_node()
     page = (ROOT / "docs" / "hooks.md").read_text("utf-8")
     example = yaml.safe_load(page.partition("```yaml\n")[2].partition("```")[0])["spec"]
     body = {"metadata": {"name": "upgrade-checks"}, "data": {"after.sql": "SHOW FRONTENDS;\nSELECT 1;\n"}}
