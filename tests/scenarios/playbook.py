@@ -307,12 +307,14 @@ class Driver:
             result = self.verb(plan.VERB, spec=document["spec"], **seen, **installation)
         return Run(2 if result.get("failed") else 0, str(result.get("msg", "")), time.monotonic() - began)
 
-    def shell(self, script: str, tools: Path, kubeconfig: Path | None = None) -> Run:
+    def shell(self, script: str, tools: Path, *, person: Path | None = None, runs: str = "starrocks_upgrade") -> Run:
         """Run a script as a person would, with the programs of a folder and of this checkout on PATH.
 
-        :param kubeconfig: whose; that of who upgrades where nobody is named.
+        :param person: the kubeconfig of the person, for kubectl.
+        :param runs: the playbook in it, which has the rights for this and not the person's.
         """
-        environment = self._environment(kubeconfig or self.user("starrocks_upgrade"))
+        user = self.user(runs)
+        environment = {**self._environment(person or user), "K8S_AUTH_KUBECONFIG": str(user)}
         environment["PATH"] = f"{tools}:{BIN}:{environment['PATH']}"
         return Process(["bash", "-euo", "pipefail", "-c", script], environment, self._folder()).finish()
 

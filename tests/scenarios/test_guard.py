@@ -12,7 +12,7 @@ import pytest
 from scenarios.cluster import DEFAULTS, StarRocks
 from scenarios.conftest import READY_SECONDS, assert_no_secret, make_cluster
 from scenarios.playbook import ROOT, Document, Driver
-from scenarios.rights import shipped
+from scenarios.rights import ROOT_SECRET, USER_SECRET, named, shipped
 
 from steadylab import Lab
 from steadylab.podrunner import images
@@ -56,7 +56,7 @@ def grant(starrocks: StarRocks) -> None:
     metadata = {"name": ACCOUNT, "namespace": starrocks.namespace}
     starrocks.api.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata})
     api = "rbac.authorization.k8s.io/v1"
-    granted = [*shipped("restore"), PORT_FORWARD]
+    granted = [*named(shipped("restore"), {ROOT_SECRET: USER_SECRET}), PORT_FORWARD]
     starrocks.api.apply({"apiVersion": api, "kind": "Role", "metadata": metadata, "rules": granted})
     reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": ACCOUNT}
     subject = {"kind": "ServiceAccount", "name": ACCOUNT, "namespace": starrocks.namespace}

@@ -338,8 +338,8 @@ def test_the_script_of_the_documentation(starrocks: StarRocks, passes: Passes, p
     ):
         assert old in script
         script = script.replace(old, new)
-    # A person who may make objects as well; a pass of the product has no more rights for it.
-    product.as_root().shell(script, Path(starrocks.lab.record()["binaries"]), starrocks.lab.kubeconfig).succeeded()
+    tools, person = Path(starrocks.lab.record()["binaries"]), starrocks.lab.kubeconfig
+    product.as_root().shell(script, tools, person=person, runs="starrocks_reconcile").succeeded()
     assert set(starrocks.tags.values()) == {"3.3.2"}
     assert passes.mirror is None
     starrocks.assert_settings()

@@ -257,7 +257,7 @@ def test_unsafe_sql_needs_the_installation_or_the_namespace(starrocks: StarRocks
     label = {"metadata": {"labels": {"rollout.steady.dev/allow-unsafe-hooks": "true"}}}
     starrocks.api.patch("Namespace", starrocks.namespace, label)
     again = product.document(None, target={"images": {"be": "starrocks/be-ubuntu:3.3.3"}}, stages=stages)
-    product.run(again).succeeded()
+    product.with_hooks().run(again).succeeded()
     assert sent(starrocks, mark, UNSAFE) == 2
 
 
