@@ -138,5 +138,6 @@ def await_force(lab: Lab, user: str, namespace: str | None, rule: Json) -> None:
         "spec": {"user": user, "resourceAttributes": asked},
     }
     path, deadline = "/apis/authorization.k8s.io/v1/subjectaccessreviews", time.monotonic() + _IN_FORCE_SECONDS
-    while not lab.setup_api.request("POST", path, review)["status"]["allowed"]:
+    api = lab.setup_api
+    while not api.request("POST", path, review)["status"]["allowed"]:
         assert time.monotonic() < deadline, f"{user} has no right to {asked}"
