@@ -6,10 +6,21 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+
+def pytest_configure() -> None:
+    """Have Ctrl-C work in the programs that tests start, also where a shell has put the tests into its background.
+
+    A shell without job control starts such a job with SIGINT ignored, and that is inherited (POSIX, "Signals and Error
+    Handling").
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

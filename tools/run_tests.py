@@ -34,6 +34,8 @@ SCENARIOS = "scenarios"
 DOMAIN_TESTS = "tests/unit/module_utils/_domain"
 MOLECULE = ROOT / "extensions" / "molecule"
 ALLOWED_SKIPS = ROOT / "tests" / "allowed-skips.txt"
+# What each suite's tests came to and how long each took, as JUnit reports; kept until the suite runs again.
+REPORTS = ROOT / "build" / "tests"
 LONGEST_REASON = 800
 
 
@@ -126,15 +128,16 @@ def pytest(tally: Tally, name: str, paths: list[str], *options: str, python: Pat
         tally.say(f"{name}: no tests")
         return tally.count(f"{name}: there are no tests", passed=False)
     tally.say(f"{name}: {' '.join(paths)}")
-    with tempfile.TemporaryDirectory(prefix="steady-tests-") as scratch:
-        report = Path(scratch, "report.xml")
-        command = [python or sys.executable, "-m", "pytest", *options, f"--junit-xml={report}", *paths]
-        status = subprocess.run(
-            command, cwd=ROOT, env=environment(**more), stdin=subprocess.DEVNULL, check=False
-        ).returncode
-        before = tally.failed
-        if report.exists():
-            read_report(report, tally)
+    report = REPORTS / f"{name.replace(' ', '-')}.xml"
+    report.parent.mkdir(parents=True, exist_ok=True)
+    report.unlink(missing_ok=True)
+    command = [python or sys.executable, "-m", "pytest", *options, f"--junit-xml={report}", *paths]
+    status = subprocess.run(
+        command, cwd=ROOT, env=environment(**more), stdin=subprocess.DEVNULL, check=False
+    ).returncode
+    before = tally.failed
+    if report.exists():
+        read_report(report, tally)
     if status and tally.failed == before:
         tally.count(f"{name}: pytest ended with status {status}", passed=False)
     return None

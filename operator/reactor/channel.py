@@ -9,6 +9,7 @@ The watcher sends a run's order first; the run answers with its events, a line o
 from __future__ import annotations
 
 import json
+import select
 import socket
 import struct
 from collections.abc import Iterator
@@ -31,6 +32,13 @@ def receive_order(channel: socket.socket) -> dict[str, Any]:
     (length,) = _LENGTH.unpack(_exactly(channel, _LENGTH.size))
     order: dict[str, Any] = json.loads(_exactly(channel, length))
     return order
+
+
+def readable(channel: socket.socket, seconds: float) -> bool:
+    """Whether there is something to read, or the end, within so many seconds; whatever the number of the descriptor."""
+    poll = select.poll()
+    poll.register(channel, select.POLLIN)
+    return bool(poll.poll(seconds * 1000))
 
 
 def send_event(channel: socket.socket, event: dict[str, Any]) -> None:

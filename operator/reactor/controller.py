@@ -144,8 +144,8 @@ class Controller:
         return {name: max(feed.silent_seconds for feed in each) for name, each in feeds.items() if each}
 
     def not_synced(self) -> str:
-        """The kinds whose objects are not known, parted by commas; nothing when all are."""
-        lacking = [name for name, kept in self._kinds.items() if kept.resource and self._lacks(kept)]
+        """The kinds whose objects are not known, parted by commas; one that is not installed counts for nothing."""
+        lacking = [name for name, kept in self._kinds.items() if not kept.complained and self._lacks(kept)]
         return ", ".join(lacking)
 
     def depths(self) -> dict[str, tuple[int, int]]:

@@ -9,7 +9,6 @@ import contextlib
 import itertools
 import json
 import os
-import select
 import socket
 import subprocess
 import sys
@@ -144,7 +143,7 @@ class Runs:
             if now >= kill_at:
                 stopped, kill_at = stopped or "it took too long", now + STEP_SECONDS
                 self._tell("kill", number)
-            readable, _writable, _odd = select.select([mine], [], [], min(_TICK, max(kill_at - now, 0.0)))
+            readable = channel.readable(mine, min(_TICK, max(kill_at - now, 0.0)))
             _bound(output)
             if readable:
                 data = _received(mine)

@@ -11,7 +11,7 @@ import pytest
 from database.conftest import Push
 from database.test_upgrade_checks import checked_by_metrics
 from database.test_upgrade_rights import UNSEEN
-from database.upgrades import A, B, Upgrade, begun, own_tables
+from database.upgrades import LEASES, WAITING, A, B, Upgrade, begun, held, own_tables
 from scenarios import rights
 from scenarios.manifests import account, in_one_namespace, rules, used, watched
 from scenarios.operating import Ended, Operation, configuration
@@ -42,9 +42,10 @@ def settle(operation: Operation, upgrade: Upgrade) -> list[Ended]:
 
 
 def let_write(operation: Operation, upgrade: Upgrade) -> None:
-    """Pass after pass, until the Job writes to the database."""
+    """Pass after pass, until the Job writes to the database; the operator's own is the first, as all are alike."""
+    operation.reconcile(KIND, upgrade.namespace, upgrade.name)
     while not [job for job in upgrade.jobs("apply") if not job["spec"].get("suspend")]:
-        operation.reconcile(KIND, upgrade.namespace, upgrade.name)
+        upgrade.perform(wait=False)
         if not upgrade.jobs("apply"):
             upgrade.await_jobs()
     begun(upgrade)
@@ -100,6 +101,15 @@ def owned(lease: dict[str, object], upgrade: Upgrade) -> bool:
     return f"/{upgrade.namespace}/" in str(lease)
 
 
+def let_leases_end(upgrade: Upgrade) -> None:
+    """As if the minute were over that a Lease lasts after its holder was killed."""
+    for lease in upgrade.leases():
+        if owned(lease, upgrade):
+            path = f"/apis/coordination.k8s.io/v1/namespaces/{LEASES}/leases/{lease['metadata']['name']}"
+            patch = {"spec": {"renewTime": "2026-01-01T00:00:00.000000Z"}}
+            upgrade.lab.setup_api.request("PATCH", path, patch, MERGE_PATCH)
+
+
 def test_deletion_waits_for_the_job_that_writes(
     resource: Upgrade, operation: Operation, database_name: str, postgres: Postgres, push: Push
 ) -> None:
@@ -128,3 +138,39 @@ def test_a_person_can_let_it_go(resource: Upgrade, operation: Operation, databas
     assert not exists(resource)
     assert "Its Lease stays" in resource.events()["Abandoned"]["message"]
     assert [lease for lease in resource.leases() if owned(lease, resource)], "until that Job is over"
+
+
+def test_the_operator_ends_what_a_killed_play_began(
+    resource: Upgrade, operation: Operation, database_name: str, postgres: Postgres, push: Push
+) -> None:
+    document = resource.document(push(f"{database_name}:v1", A | WAITING))
+    with held(postgres, database_name):
+        play = resource.start(document)
+        begun(resource)
+        play.kill()
+        resource.create(document)
+        ended = operation.reconcile(KIND, resource.namespace, resource.name)
+        assert ended is not None
+        assert ended.again_in, "the Job of the killed play still writes"
+    resource.await_jobs()
+    let_leases_end(resource)
+    settle(operation, resource)
+    assert resource.conditions()["Ready"] == ("True", "MigrationComplete")
+    assert own_tables(postgres, database_name) == {"t1"}
+    assert len(resource.jobs("apply")) == 1
+
+
+def test_a_play_ends_what_a_killed_operator_began(
+    resource: Upgrade, operation: Operation, database_name: str, postgres: Postgres, push: Push
+) -> None:
+    document = resource.document(push(f"{database_name}:v1", A | WAITING))
+    resource.create(document)
+    with held(postgres, database_name):
+        let_write(operation, resource)
+        killed, _events = operation.start(KIND, resource.resource())
+        killed.kill()
+    resource.await_jobs()
+    let_leases_end(resource)
+    resource.run(document).succeeded()
+    assert own_tables(postgres, database_name) == {"t1"}
+    assert len(resource.jobs("apply")) == 1

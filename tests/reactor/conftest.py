@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from reactor_suite import SUITE, Operator, Team, define
+from reactor_suite import OWN, SUITE, Operator, Team, define
 
 from steadylab import Lab
 
@@ -68,5 +68,5 @@ def start(lab: Lab, tmp_path: Path, own_team: Team) -> Iterator[Start]:
 
 @pytest.fixture
 def own_team(lab: Lab, tmp_path: Path) -> Team:
-    """A namespace for a test with a reactor of its own."""
-    return Team(lab, tmp_path / "notes", f"own-{next(_COUNTER)}")
+    """A namespace for a test with a reactor of its own, with kinds that the shared operator does not watch."""
+    return Team(lab, tmp_path / "notes", f"own-{next(_COUNTER)}", OWN)

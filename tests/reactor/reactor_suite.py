@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -28,7 +29,10 @@ ROOT: Final = SUITE.parents[1]
 # ansible-runner, with its plugin ansible-runner-http, of a Python that has ansible-core.
 BINARY: Final = os.environ.get("STEADY_OPERATOR_BINARY", "")
 KINDS: Final = ("Note", "Written", "End", "Broken", "Often", "Chosen", "Role", "Held", "Kept", "Slow")
-GROUP: Final = "/apis/reactor.test/v1"
+# Tests with reactors of their own have kinds of their own: the operator that all others share would see to them too.
+OWN_KINDS: Final = ("Note", "End", "Slow")
+SHARED, OWN = "reactor.test", "own.reactor.test"
+DEFINITIONS: Final = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 PATIENCE: Final = 60.0
 
 Object = dict[str, Any]
@@ -54,6 +58,9 @@ class Operator:
         self.notes = folder / "notes"
         self.notes.mkdir(parents=True, exist_ok=True)
         (folder / "watches.yaml").write_text(watches, encoding="utf-8")
+        modules = folder / "collections" / "ansible_collections" / "operator_sdk" / "util" / "plugins" / "modules"
+        modules.mkdir(parents=True, exist_ok=True)
+        shutil.copy(SUITE / "playbooks" / "library" / "requeue_after.py", modules)
         self.output = folder / f"output-{time.monotonic_ns()}"
         places = ["--metrics-bind-address=127.0.0.1:0", "--health-probe-bind-address=127.0.0.1:0"]
         command = [BINARY, "run"] if BINARY else [sys.executable, "-m", "reactor"]
@@ -69,6 +76,7 @@ class Operator:
                     "PYTHONPATH": str(ROOT / "operator"),
                     "SUITE": str(SUITE),
                     "NOTES": str(self.notes),
+                    "ANSIBLE_COLLECTIONS_PATH": str(folder / "collections"),
                     **variables,
                 },
                 stdin=subprocess.DEVNULL,
@@ -115,8 +123,9 @@ class Operator:
 class Team:
     """A namespace of one test and the objects in it."""
 
-    def __init__(self, lab: Lab, notes: Path, namespace: str) -> None:
+    def __init__(self, lab: Lab, notes: Path, namespace: str, group: str = SHARED) -> None:
         self.namespace = namespace
+        self.group = group
         self.notes_folder = notes
         self.api = lab.setup_api
         self.api.request("POST", "/api/v1/namespaces", {"metadata": {"name": namespace}})
@@ -124,11 +133,11 @@ class Team:
     def path(self, kind: str, name: str = "") -> str:
         """The path of an object, or of the list of its kind."""
         tail = f"/{name}" if name else ""
-        return f"{GROUP}/namespaces/{self.namespace}/{kind.lower()}s{tail}"
+        return f"/apis/{self.group}/v1/namespaces/{self.namespace}/{kind.lower()}s{tail}"
 
     def make(self, kind: str, name: str = "one", spec: Any = None, **metadata: Any) -> Object:
         """Make an object."""
-        body = {"apiVersion": "reactor.test/v1", "kind": kind, "metadata": {"name": name, **metadata}}
+        body = {"apiVersion": f"{self.group}/v1", "kind": kind, "metadata": {"name": name, **metadata}}
         return self.api.request("POST", self.path(kind), body | ({} if spec is None else {"spec": spec}))
 
     def get(self, kind: str, name: str = "one") -> Object | None:
@@ -181,20 +190,30 @@ class Team:
         return [json.loads(line) for line in self.lines(name)]
 
 
+def definition(kind: str, group: str) -> Object:
+    """The definition of a kind."""
+    text = (SUITE / "crd.yaml").read_text(encoding="utf-8")
+    for name, value in (("KINDs", f"{kind.lower()}s"), ("KIND", kind), (SHARED, group)):
+        text = text.replace(name, value)
+    made: Object = yaml.safe_load(text)
+    made["spec"]["names"]["singular"] = kind.lower()
+    return made
+
+
 def define(lab: Lab) -> None:
     """Define the suite's kinds and wait until they are served."""
-    text = (SUITE / "crd.yaml").read_text(encoding="utf-8")
-    for kind in KINDS:
-        definition = yaml.safe_load(text.replace("KINDs", f"{kind.lower()}s").replace("KIND", kind))
-        definition["spec"]["names"]["singular"] = kind.lower()
-        lab.setup_api.request("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition)
-    wanted = {f"{kind.lower()}s" for kind in KINDS}
+    for group, kinds in ((SHARED, KINDS), (OWN, OWN_KINDS)):
+        for kind in kinds:
+            lab.setup_api.request("POST", DEFINITIONS, definition(kind, group))
+    for group, kinds in ((SHARED, KINDS), (OWN, OWN_KINDS)):
+        wanted = {f"{kind.lower()}s" for kind in kinds}
+        until(lambda group=group, wanted=wanted: wanted <= served(lab, group), f"all kinds of {group} are served")
 
-    def served() -> bool:
-        try:
-            listing = lab.setup_api.request("GET", GROUP)
-        except ApiError:
-            return False
-        return wanted <= {entry["name"] for entry in listing["resources"]}
 
-    until(served, "all kinds are served")
+def served(lab: Lab, group: str) -> set[str]:
+    """The resources of a group that the API server serves."""
+    try:
+        listing = lab.setup_api.request("GET", f"/apis/{group}/v1")
+    except ApiError:
+        return set()
+    return {entry["name"] for entry in listing["resources"]}

@@ -5,25 +5,31 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import resource
 import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
 
-from reactor import channel, processes
+from reactor import channel, child, processes
 from reactor.__main__ import main, parser
 from reactor.app import ansible_environment
 from reactor.artifacts import Artifacts, tail
 from reactor.contract.fields import Fatal
 from reactor.contract.schedule import Key
+from reactor.contract.verdict import Hearing
+from reactor.contract.watches import Environment, load
 from reactor.controller import LONGEST_SILENCE, Controller
 from reactor.kubeconfig import Kubeconfigs, in_namespace
+from reactor.plugins.callback.reactor_events import CallbackModule
 from reactor.screen import Screen
 from reactor.serve import Metrics, Server, metrics_answer, probe_answer
 
@@ -113,6 +119,46 @@ def test_events_come_through_in_whatever_pieces() -> None:
     assert [event["event"] for event in found] == ["a", "b"]
 
 
+def test_a_run_is_heard_however_many_connections_there_are() -> None:
+    """A watch holds one for each kind and namespace, and select(2) takes no descriptor from 1024 on."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(most[1], 4096), most[1]))
+    mine, theirs = socket.socketpair()
+    try:
+        with theirs, mine, socket.socket(fileno=fcntl.fcntl(mine, fcntl.F_DUPFD_CLOEXEC, 1500)) as high:
+            assert not channel.readable(high, 0)
+            theirs.sendall(b"x")
+            assert channel.readable(high, 60)
+            assert high.recv(1) == b"x"
+            theirs.close()
+            assert channel.readable(high, 60), "the end is something to read"
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, most)
+
+
+@pytest.mark.parametrize(
+    ("result", "said"),
+    [
+        ({"msg": "as Ansible says it", "message": "or so"}, "as Ansible says it"),
+        ({"message": "waits for prod-be-2"}, "waits for prod-be-2"),
+        ({"state": {"aspect": "Ready", "message": "is at version 7"}}, "is at version 7"),
+        ({"state": "present"}, ""),
+        (["no", "mapping"], ""),
+    ],
+)
+def test_what_a_task_says_is_heard(result: Any, said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """In Ansible's way or in that of this collection's modules."""
+    mine, theirs = socket.socketpair()
+    task = SimpleNamespace(action="some_module", get_name=lambda: "a task", no_log=False)
+    with mine, theirs:
+        monkeypatch.setattr(child, "_current", child.Run(theirs, tmp_path / "variables"))
+        CallbackModule().v2_runner_on_ok(SimpleNamespace(_task=task, _result=result))
+        (event,) = channel.Lines().feed(mine.recv(65536))
+    hearing = Hearing()
+    hearing.hear(event)
+    assert hearing.verdict().last == said
+
+
 def test_an_order_without_a_sender_is_an_end() -> None:
     """Of the run that waits for it."""
     mine, theirs = socket.socketpair()
@@ -141,14 +187,29 @@ class Quiet:
         self.silent_seconds = seconds
 
 
-def test_a_silent_watch_is_a_dead_one(tmp_path: Path) -> None:
-    """The probe says which; that is what ends a watch which nobody would miss."""
-    from reactor.contract.watches import Environment, load
-
+def a_controller() -> Controller:
+    """One of a single kind, which has not begun."""
     entry = "- {group: a, version: v1, kind: Thing, playbook: /x.yml}"
     watches = load(entry, Environment({}, "/", "/", lambda path: True))
     unused: Any = None
-    controller = Controller(unused, unused, unused, watches, (), 1, Screen(), unused, Metrics("x"))
+    return Controller(unused, unused, unused, watches, (), 1, Screen(), unused, Metrics("x"))
+
+
+def test_it_is_not_ready_before_it_knows_its_objects() -> None:
+    """From the first moment on; a kind that is not installed is not waited for."""
+    controller = a_controller()
+    (kept,) = controller._kinds.values()
+    assert controller.not_synced() == "a/v1, Kind=Thing"
+    kept.complained = True
+    assert controller.not_synced() == ""
+    kept.complained = False
+    kept.synced.add("")
+    assert controller.not_synced() == ""
+
+
+def test_a_silent_watch_is_a_dead_one() -> None:
+    """The probe says which; that is what ends a watch which nobody would miss."""
+    controller = a_controller()
     (kept,) = controller._kinds.values()
     kept.feeds = [Quiet(1.0), Quiet(LONGEST_SILENCE - 1)]  # type: ignore[list-item]
     assert controller.silence() == ""

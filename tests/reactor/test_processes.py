@@ -12,13 +12,16 @@ from pathlib import Path
 
 import pytest
 import yaml
-from reactor_suite import SUITE, Operator, Team, until
+from reactor_suite import DEFINITIONS, OWN, SUITE, Operator, Team, definition, until
 
 from steadylab import Lab
 
 Start = Callable[..., Operator]
 
-ENTRIES = {entry["kind"]: entry for entry in yaml.safe_load((SUITE / "watches.yaml").read_text(encoding="utf-8"))}
+ENTRIES = {
+    entry["kind"]: entry | {"group": OWN}
+    for entry in yaml.safe_load((SUITE / "watches.yaml").read_text(encoding="utf-8"))
+}
 
 
 def watches(*kinds: str, **more: object) -> str:
@@ -163,20 +166,16 @@ def test_a_kind_that_is_not_installed_holds_up_nobody(start: Start, own_team: Te
     reactor.says("the API server does not serve it")
     own_team.make("Note")
     own_team.becomes("Note", "Successful")
-    text = (SUITE / "crd.yaml").read_text(encoding="utf-8").replace("KINDs", "lates").replace("KIND", "Late")
-    definition = yaml.safe_load(text)
-    definition["spec"]["names"]["singular"] = "late"
-    definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-    lab.setup_api.request("POST", definitions, definition)
+    lab.setup_api.request("POST", DEFINITIONS, definition("Late", OWN))
     until(lambda: "Late" in reactor.said.rpartition("watched")[0].rpartition("\n")[2], "it is watched")
     own_team.make("Late", "late")
     own_team.becomes("Late", "Successful", "late")
-    lab.setup_api.request("DELETE", f"{definitions}/lates.reactor.test")
+    lab.setup_api.request("DELETE", f"{DEFINITIONS}/lates.{OWN}")
 
 
 def test_only_the_namespaces_that_are_named_are_watched(start: Start, own_team: Team, lab: Lab, tmp_path: Path) -> None:
     """The namespaced mode."""
-    elsewhere = Team(lab, tmp_path / "notes", f"{own_team.namespace}-else")
+    elsewhere = Team(lab, tmp_path / "notes", f"{own_team.namespace}-else", OWN)
     elsewhere.make("Note")
     start(watches("Note"), WATCH_NAMESPACE=f"{own_team.namespace}, unheard-of")
     own_team.make("Note")
@@ -191,7 +190,7 @@ def test_what_runs_leave_is_bounded_and_goes_with_the_object(start: Start, own_t
         own_team.make("Note") if number == 0 else own_team.change("Note", {"spec": {"number": number}})
         own_team.noted(number + 1)
         own_team.becomes("Note", "Successful")
-    folder = tmp_path / "artifacts" / "reactor.test" / "v1" / "Note" / own_team.namespace / "one"
+    folder = tmp_path / "artifacts" / OWN / "v1" / "Note" / own_team.namespace / "one"
     until(lambda: len(list(folder.iterdir())) == 2, "two runs are kept")
     assert {path.name for path in folder.rglob("*") if path.is_file()} == {"stdout", "rc"}
     own_team.delete("Note")
@@ -231,7 +230,7 @@ def test_numbers_and_probes_tell_how_it_is(start: Start, own_team: Team) -> None
     assert reactor.ask("/readyz") == (200, "ok\n")
     status, text = reactor.ask("/metrics")
     assert status == 200
-    label = 'GVK="reactor.test/v1, Kind=End"'
+    label = f'GVK="{OWN}/v1, Kind=End"'
     assert f'ansible_operator_reconcile_result{{{label},result="succeeded"}} 1.0' in text
     assert f'ansible_operator_reconcile_result{{{label},result="failed"}}' in text
     assert f"ansible_operator_reconciles_count{{{label}}}" in text

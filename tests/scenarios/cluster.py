@@ -265,7 +265,7 @@ class StarRocks:
         return [
             entry
             for entry in self.lab.audit_entries()[since.audit :]
-            if not entry["user"]["username"].startswith("system:")
+            if not _of_the_plane(entry["user"]["username"])
             and (
                 entry.get("objectRef", {}).get("namespace") == self.namespace
                 or entry.get("objectRef", {}).get("resource") in _REVIEWS
@@ -383,6 +383,12 @@ def _ready(pod: Object) -> bool:
     conditions = pod.get("status", {}).get("conditions") or ()
     ready = any(entry["type"] == "Ready" and entry["status"] == "True" for entry in conditions)
     return ready and not pod["metadata"].get("deletionTimestamp")
+
+
+def _of_the_plane(user: str) -> bool:
+    """Whether a user is a part of the control plane; a service account elsewhere is somebody's who was installed."""
+    elsewhere = user.startswith("system:serviceaccount:") and not user.startswith("system:serviceaccount:kube-system:")
+    return user.startswith("system:") and not elsewhere
 
 
 def _reads(entry: Object) -> bool:

@@ -59,9 +59,19 @@ def lab(lab_home: Path) -> Iterator[Lab]:
 @pytest.fixture(scope="session")
 def upgrades_defined(lab: Lab) -> None:
     """The definition of StarRocksUpgrade, applied with strict validation, and served."""
-    path = ROOT / "operator" / "crds" / "starrocksupgrades.rollout.steady.dev.yaml"
+    define(lab, "starrocksupgrades.rollout.steady.dev")
+
+
+@pytest.fixture(scope="session")
+def databases_defined(lab: Lab) -> None:
+    """The definition of DBUpgrade, likewise."""
+    define(lab, "dbupgrades.dbupgrade.subbug.learning")
+
+
+def define(lab: Lab, name: str) -> None:
+    """Apply a definition as it is shipped, and wait until it is served."""
+    path = ROOT / "operator" / "crds" / f"{name}.yaml"
     lab.kubectl("apply", "--server-side", "--validate=strict", f"--filename={path}")
-    name = "starrocksupgrades.rollout.steady.dev"
     lab.setup_api.wait_for("CustomResourceDefinition", name, None, _established, 30)
 
 

@@ -64,21 +64,13 @@ def _query(keep: bool) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def upgrades(lab: Lab) -> Iterator[Upgrades]:
+def upgrades(lab: Lab, databases_defined: None) -> Iterator[Upgrades]:
     """A namespace of a control plane that has the CRD as it is shipped."""
     api = lab.setup_api
-    crd = yaml.safe_load(CRD.read_text())
     namespace = "dbupgrade-admission"
-    api.apply(crd)
     api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
-    api.wait_for("CustomResourceDefinition", crd["metadata"]["name"], None, _established, 30)
     yield Upgrades(api, namespace)
     lab.remove_namespace(namespace, wait=False)
-
-
-def _established(crd: Document | None) -> bool:
-    conditions = ((crd or {}).get("status") or {}).get("conditions") or ()
-    return any(entry["type"] == "Established" and entry["status"] == "True" for entry in conditions)
 
 
 ACCEPTED = {

@@ -73,7 +73,9 @@ def test_no_tests_at_all_is_a_failure() -> None:
     assert tally.failures == ["unit tests: there are no tests"]
 
 
-def test_a_pytest_that_dies_without_a_report_is_a_failure(tmp_path: Path) -> None:
+def test_a_pytest_that_dies_without_a_report_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_tests, "REPORTS", tmp_path)
+    (tmp_path / "unit-tests.xml").write_text(REPORT)
     tally = run_tests.Tally()
     run_tests.pytest(tally, "unit tests", ["absent"], python=Path("/bin/false"))
     assert tally.failures == ["unit tests: pytest ended with status 1"]

@@ -183,19 +183,32 @@ class Feed:
         self._put("SYNC", listing.items)
 
     def _consume(self, stream: Stream, initial: bool) -> None:
-        items: list[dict[str, Any]] | None = [] if initial else None
+        """Report what comes until the server ends it; Unreachable where nothing came.
+
+        Without that a server that ends every watch at once would be asked again without a pause.
+        """
+        items: dict[tuple[str, str], dict[str, Any]] | None = {} if initial else None
+        empty = True
         for kind, value in self._events(stream):
-            version = str((value.get("metadata") or {}).get("resourceVersion", ""))
+            empty = False
+            metadata = value.get("metadata") or {}
+            version = str(metadata.get("resourceVersion", ""))
             if kind == "BOOKMARK":
                 if items is not None and _ends_the_list(value):
-                    self._put("SYNC", items)
+                    self._put("SYNC", list(items.values()))
                     items = None
             elif items is not None:
-                items.append(value)
+                # A server may send changes before it says that the list is at its end, as Kubernetes 1.32 does.
+                key = (str(metadata.get("namespace", "")), str(metadata.get("name", "")))
+                items.pop(key, None)
+                if kind != "DELETED":
+                    items[key] = value
             else:
                 self._put(kind, value)
             if items is None:
                 self._version = version or self._version
+        if empty and not self._stopped.is_set():
+            raise Unreachable(f"The watch of {self._path} ended before anything came.")
 
     def _events(self, stream: Stream) -> Any:
         """Yield (type, object) of each event; raises for an ERROR event and for a broken connection."""

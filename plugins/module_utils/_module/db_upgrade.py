@@ -17,6 +17,7 @@ from ansible_collections.steady.rollout.plugins.module_utils._aws import mint
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database import verdict as verdicts
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database.conditions import State
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database.job import Owner
+from ansible_collections.steady.rollout.plugins.module_utils._domain.database.patience import Patience
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database.record import Record
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database.spec import DatabaseSpec, parse_document
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import NotFound, Refused, RolloutError
@@ -62,7 +63,7 @@ def run(call: Call) -> Result:
         return _foreseen(drive.foresee(work))
     if not call.params["wait"]:
         return _result(before, drive.one_pass(work))
-    patience = float(call.params["patience_seconds"])
+    patience = Patience(call.params["patience_seconds"])
     outcome, ended = drive.Drive(work, patience, lambda work: _refreshed(call, work)).run()
     result = _result(before, outcome)
     return {**result, **_failure(outcome)} if ended == "failed" else result

@@ -28,7 +28,10 @@ DEFINITIONS: Final = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 MERGE: Final = "application/merge-patch+json"
 PASSES: Final = 10
 PARALLEL: Final = 4
-LONGEST_SECONDS: Final = 180.0
+# A day of a settled object that is looked at each minute, with the minutes left out.
+DAY_PASSES: Final = 24 * 60
+LONGEST_SECONDS: Final = 600.0
+PERIOD: Final = "ansible.sdk.operatorframework.io/reconcile-period"
 # One task without a process of its own, as a pass that finds nothing to do; with `hold` it stays until a file is there.
 PLAYBOOK: Final = """\
 - hosts: localhost
@@ -49,7 +52,8 @@ class Reacted:
 
     `wall` and `cpu` are of one pass that finds nothing to do, the CPU of all its processes; `many` how long so many
     objects took from the first write to the last status, and with how many CPU seconds; `idle` the memory with nothing
-    to do, `each` what one more run at once adds; `grown` how much more is held after all of this.
+    to do, `each` what one more run at once adds; `grown` how much more is held after all of this, and `day` how much
+    more than that after `DAY_PASSES` further passes that found nothing to do.
     """
 
     wall: float
@@ -58,6 +62,7 @@ class Reacted:
     idle: float
     each: float
     grown: float
+    day: float
     load: float
 
 
@@ -91,10 +96,15 @@ class Site:
         """How many lines have said the word."""
         return sum(f"  {word} " in line.text for line in self.reactor.lines)
 
-    def make(self, name: str, **spec: Any) -> None:
-        """Make an object."""
-        body = {"apiVersion": "reactor.test/v1", "kind": "Bench", "metadata": {"name": name}, "spec": spec}
+    def make(self, name: str, period: str = "", **spec: Any) -> None:
+        """Make an object, which is looked at again after the period."""
+        metadata = {"name": name, "annotations": {PERIOD: period}} if period else {"name": name}
+        body = {"apiVersion": "reactor.test/v1", "kind": "Bench", "metadata": metadata, "spec": spec}
         self.lab.setup_api.request("POST", PATH, body)
+
+    def remove(self, name: str) -> None:
+        """Delete an object."""
+        self.lab.setup_api.request("DELETE", f"{PATH}/{name}")
 
     def touch(self, name: str, **spec: Any) -> None:
         """Change an object, so that it is looked at again."""
@@ -115,9 +125,10 @@ def reactions(bench: Bench, lab: Lab, sizes: tuple[int, ...] = (50, 500)) -> Rea
         each = (_holding(site) - idle) / PARALLEL
         many = {size: _many(site, size) for size in sizes}
         grown = tree_pss(site.reactor.pid) - idle
+        day = _day(site) - grown - idle
     finally:
         site.reactor.kill()
-    reacted = Reacted(wall, cpu, many, idle, each, grown, load)
+    reacted = Reacted(wall, cpu, many, idle, each, grown, day, load)
     took = ", ".join(f"{size} objects {seconds:.1f} s with {used:.1f} CPU s" for size, (seconds, used) in many.items())
     bench.say(f"reactor: a pass {wall:.2f} s, {cpu:.2f} CPU s; {took}; {each:.0f} MB a run (load {load:.1f})")
     return reacted
@@ -163,3 +174,12 @@ def _many(site: Site, size: int) -> tuple[float, float]:
         site.make(f"many-{size}-{number}")
     site.await_(lambda: site.said("done") == done + size, f"{size} objects")
     return time.monotonic() - began, site.reactor.cpu_so_far() - before
+
+
+def _day(site: Site) -> float:
+    """The memory after a day of periodic passes over one object, which is deleted then."""
+    done = site.said("done")
+    site.make("daily", period="10ms")
+    site.await_(lambda: site.said("done") >= done + DAY_PASSES, f"{DAY_PASSES} passes over one object")
+    site.remove("daily")
+    return tree_pss(site.reactor.pid)

@@ -97,6 +97,13 @@ CONTROL_PLANE: Final = Product(
 )
 CRANE: Final = Product("crane", paths.GO_MODULE / "crane", ("crane",), cpu_minutes=0.7)
 ATLAS: Final = Product("the Atlas CLI", paths.GO_MODULE / "atlas", ("atlas",), cpu_minutes=2.0, free_gb=2.0)
+STATE_METRICS: Final = Product(
+    "kube-state-metrics",
+    paths.GO_MODULE / "kube-state-metrics",
+    ("kube-state-metrics",),
+    cpu_minutes=4.0,
+    free_gb=2.0,
+)
 
 
 class Progress:

@@ -20,12 +20,13 @@ import re
 import sys
 import threading
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import urllib3
 
+from steadylab.informer import Informer
 from steadylab.kube import Api, ApiError, Object, path_of
 
 LOG: Final = logging.getLogger("steadylab.operator")
@@ -395,8 +396,11 @@ def cluster_phase(status: Object) -> str:
 class Operator:
     """Reconciles one StarRocksCluster at a time."""
 
-    def __init__(self, api: Api, version: tuple[int, ...] = LAST_WITHOUT_ON_DELETE) -> None:
+    def __init__(
+        self, api: Api, informers: Mapping[str, Informer], version: tuple[int, ...] = LAST_WITHOUT_ON_DELETE
+    ) -> None:
         self._api = api
+        self._informers = informers
         self._on_delete_allowed = version > LAST_WITHOUT_ON_DELETE
 
     def reconcile(self, namespace: str, name: str) -> None:
@@ -404,7 +408,7 @@ class Operator:
 
         :raises SyncError: a component could not be synced; the status says so already.
         """
-        cluster = self._api.find("StarRocksCluster", name, namespace)
+        cluster = self._informers["StarRocksCluster"].find(namespace, name)
         if cluster is None or cluster["metadata"].get("deletionTimestamp"):
             return
         if cluster["metadata"].get("annotations", {}).get(IGNORED_ANNOTATION) == "true":
@@ -448,12 +452,14 @@ class Operator:
         name, namespace = cluster["metadata"]["name"], cluster["metadata"]["namespace"]
         if cluster["spec"].get("waitForFullRollout"):
             return self._fully_rolled_out(namespace, load_name(name, FE))
-        slices = self._api.list("EndpointSlice", namespace, f"kubernetes.io/service-name={name}-fe-service")
-        endpoints = [endpoint for entry in slices["items"] for endpoint in entry.get("endpoints") or ()]
+        slices = self._informers["EndpointSlice"].labelled(
+            namespace, "kubernetes.io/service-name", f"{name}-fe-service"
+        )
+        endpoints = [endpoint for entry in slices for endpoint in entry.get("endpoints") or ()]
         return any(endpoint.get("conditions", {}).get("ready") for endpoint in endpoints)
 
     def _fully_rolled_out(self, namespace: str, name: str) -> bool:
-        workload = self._api.find("StatefulSet", name, namespace)
+        workload = self._informers["StatefulSet"].find(namespace, name)
         if workload is None:
             return False
         status = workload.get("status", {})
@@ -466,20 +472,19 @@ class Operator:
         :raises SyncError: FE would be scaled from several replicas to one.
         """
         metadata = wanted["metadata"]
-        actual = self._api.find("StatefulSet", metadata["name"], metadata["namespace"])
+        actual = self._informers["StatefulSet"].find(metadata["namespace"], metadata["name"])
         single = wanted["spec"]["replicas"] == 1 and metadata["labels"][COMPONENT_LABEL] == FE.name
         if actual is not None and single and actual["spec"]["replicas"] > 1:
             raise SyncError(f"the replicas of statefulset {metadata['name']} can not be scaled to 1")
-        self._apply(wanted, actual)
+        self._apply(wanted)
 
-    def _apply(self, wanted: Object, actual: Object | None = None) -> None:
+    def _apply(self, wanted: Object) -> None:
         """Apply an object unless its hash annotation says that it is there already.
 
         Server-side apply drops what an earlier apply set and this one leaves out, as the original's three-way merge.
         """
         metadata = wanted["metadata"]
-        if actual is None:
-            actual = self._api.find(wanted["kind"], metadata["name"], metadata["namespace"])
+        actual = self._informers[wanted["kind"]].find(metadata["namespace"], metadata["name"])
         annotations = {} if actual is None else actual["metadata"].get("annotations", {})
         if annotations.get(HASH_ANNOTATION) != metadata["annotations"][HASH_ANNOTATION]:
             LOG.info("applying %s %s/%s", wanted["kind"], metadata["namespace"], metadata["name"])
@@ -493,7 +498,7 @@ class Operator:
             status.pop(component.status_key, None)
             return
         fixed = {"serviceName": f"{name}-{component.name}-service", "resourceNames": [load_name(name, component)]}
-        workload = self._api.find("StatefulSet", load_name(name, component), namespace)
+        workload = self._informers["StatefulSet"].find(namespace, load_name(name, component))
         if workload is None:
             status.setdefault(component.status_key, {"phase": "reconciling"})
             return
@@ -538,9 +543,9 @@ def cluster_of(kind: str, item: Object) -> tuple[str, str] | None:
 class Loop:
     """Turns changes of watched kinds into reconciles, one at a time."""
 
-    def __init__(self, api: Api, operator: Operator) -> None:
-        self._api = api
-        self._operator = operator
+    def __init__(self, api: Api, version: tuple[int, ...]) -> None:
+        self._informers = {kind: Informer(api, kind, self._changed) for kind in WATCHED}
+        self._operator = Operator(api, self._informers, version)
         self._queue: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
         self._pending: set[tuple[str, str]] = set()
         self._lock = threading.Lock()
@@ -554,28 +559,6 @@ class Loop:
             self._pending.add(key)
         self._queue.put(key)
 
-    def watch(self, kind: str) -> None:
-        """List and watch one kind for ever."""
-        stop = threading.Event()
-        while True:
-            try:
-                self._follow(kind)
-            except (ApiError, urllib3.exceptions.HTTPError) as error:
-                LOG.warning("watch of %s ended: %s", kind, error)
-                # A definition that was just made answers 429 for a moment.
-                stop.wait(0.1 if getattr(error, "status", 0) == 429 else 1)
-
-    def _follow(self, kind: str) -> None:
-        listed = self._api.list(kind)
-        for item in listed["items"]:
-            self._changed(kind, item)
-        version = listed["metadata"]["resourceVersion"]
-        while True:
-            for _type, item in self._api.watch(kind, version):
-                version = item["metadata"]["resourceVersion"]
-                if _type != "BOOKMARK":
-                    self._changed(kind, item)
-
     def _changed(self, kind: str, item: Object) -> None:
         key = cluster_of(kind, item)
         if key is not None:
@@ -583,8 +566,10 @@ class Loop:
 
     def run(self) -> None:
         """Watch and reconcile for ever."""
-        for kind in WATCHED:
-            threading.Thread(target=self.watch, args=(kind,), daemon=True).start()
+        for informer in self._informers.values():
+            informer.start()
+        for informer in self._informers.values():
+            informer.wait()
         while True:
             key = self._queue.get()
             with self._lock:
@@ -624,8 +609,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    api = Api(options.kubeconfig)
-    Loop(api, Operator(api, options.operator_version)).run()
+    Loop(Api(options.kubeconfig), options.operator_version).run()
     return 0
 
 

@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import random
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -135,13 +137,22 @@ def points(trace: probe.Trace) -> Iterator[tuple[Edge, probe.Moment]]:
 
 
 def all_cases(traces: dict[str, probe.Trace]) -> list[Case]:
-    """The full matrix: each point with each way to go on; the runner's worker is left alive at every fifth."""
-    cases = []
+    """The full matrix: each point with each way to go on; at some the runner's worker is left alive.
+
+    First each point once, by one of its endings, then each by its next ending, so that a matrix that was stopped has
+    been everywhere before it has been anywhere twice. What is drawn for a point is drawn by its name: threads that take
+    turns differently in the next run must not make other cases of the same points.
+    """
+    cases: list[tuple[int, Case]] = []
     for story, trace in traces.items():
-        for number, (edge, moment) in enumerate(points(trace)):
-            reach: probe.Reach = "playbook" if number % 5 == 4 else "everything"
-            cases += [Case(story, str(edge), moment, reach, ending) for ending in story_of(story).front.endings]
-    return cases
+        endings = story_of(story).front.endings
+        for edge, moment in points(trace):
+            lot = zlib.crc32(f"{moment} {edge}".encode())
+            reach: probe.Reach = "playbook" if lot % 5 == 4 else "everything"
+            for turn in range(len(endings)):
+                ending = endings[(lot // 5 + turn) % len(endings)]
+                cases.append((turn, Case(story, str(edge), moment, reach, ending)))
+    return [case for _turn, case in sorted(cases, key=itemgetter(0))]
 
 
 # Kinds that these stories pass; the others are a second run's, or need a StarRocks that can transfer its leader.

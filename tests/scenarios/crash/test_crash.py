@@ -10,10 +10,10 @@ clusters at a time, and goes on where it was stopped.
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import itertools
 import json
 import os
+import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -86,14 +86,18 @@ def test_no_edge_is_of_an_unknown_kind(cases: list[Case]) -> None:
 
 
 class Progress:
-    """The cases that have passed, in a file that belongs to this code and this matrix."""
+    """The cases that have passed, each with the commit it passed on, in a file that the next run goes on with.
+
+    It is for a person to say when a change of the product asks for all of it again: by removing the file.
+    """
 
     def __init__(self, cases: list[Case]) -> None:
-        text = "\n".join(map(str, cases))
-        self._path = ROOT / "build" / "crash" / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.jsonl"
+        self._path = ROOT / "build" / "crash" / "passed.jsonl"
         self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._commit = _commit()
         lines = self._path.read_text().splitlines() if self._path.exists() else []
-        self._passed = {json.loads(line)["case"] for line in lines}
+        names = set(map(str, cases))
+        self._passed = {entry["case"]: entry["commit"] for entry in map(json.loads, lines) if entry["case"] in names}
 
     def open(self, cases: list[Case]) -> Iterator[Case]:
         """Those that are still to be played."""
@@ -101,12 +105,22 @@ class Progress:
 
     def passed(self, case: Case) -> None:
         """Write one down."""
-        self._passed.add(str(case))
+        self._passed[str(case)] = self._commit
         with self._path.open("a") as file:
-            file.write(json.dumps({"case": str(case)}) + "\n")
+            file.write(json.dumps({"case": str(case), "commit": self._commit}) + "\n")
 
     def __len__(self) -> int:
         return len(self._passed)
+
+    def __str__(self) -> str:
+        if not self._passed:
+            return "none has passed yet"
+        return f"{len(self)} have passed already, on {', '.join(sorted(set(self._passed.values())))}"
+
+
+def _commit() -> str:
+    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
 if FULL:
@@ -115,6 +129,7 @@ if FULL:
         progress, began = Progress(cases), time.monotonic()
         failures: list[str] = []
         start = len(progress)
+        print(f"\n{len(cases)} cases; {progress}", flush=True)
 
         def attempt(case: Case) -> None:
             try:

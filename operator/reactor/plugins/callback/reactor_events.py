@@ -49,7 +49,7 @@ class CallbackModule(CallbackBase):
 
     def v2_runner_on_ok(self, result: Any) -> None:
         """A task, or the last of its items, went well."""
-        self._tell("runner_on_ok", result)
+        self._tell("runner_on_ok", result, said=True)
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         """A task failed; `ignore_errors` is what its author said about that."""
@@ -60,12 +60,15 @@ class CallbackModule(CallbackBase):
         counts = {name: dict(getattr(stats, name)) for name in ("ok", "changed", "skipped", "failures", "dark")}
         _run().tell({"event": "playbook_on_stats", "event_data": counts, "created": datetime.now(UTC).isoformat()})
 
-    def _tell(self, event: str, result: Any, **more: Any) -> None:
+    def _tell(self, event: str, result: Any, *, said: bool = False, **more: Any) -> None:
         task = result._task
         data = {"task_action": str(task.action), "task": str(task.get_name()), **more}
         # The API of callbacks has taken the secrets of a `no_log` task out already; its message is not told either.
         found = {} if task.no_log else result._result
-        data["res"] = {name: _short(found[name]) for name in _TOLD if isinstance(found, Mapping) and name in found}
+        found = found if isinstance(found, Mapping) else {}
+        data["res"] = {name: _short(found[name]) for name in _TOLD if name in found}
+        if said:
+            data["res"].setdefault("msg", _short(_sentence(found)))
         _run().tell({"event": event, "event_data": data})
 
 
@@ -74,6 +77,12 @@ def _run() -> child.Run:
     if run is None:
         raise RuntimeError("the callback reactor_events belongs to runs of the reactor")
     return run
+
+
+def _sentence(found: Mapping[str, Any]) -> Any:
+    """What a module of this collection says of an object: its `message`, which may stand in its `state`."""
+    state = found.get("state")
+    return found.get("message") or (state.get("message", "") if isinstance(state, Mapping) else "")
 
 
 def _short(value: Any) -> Any:

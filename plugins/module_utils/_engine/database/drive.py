@@ -12,6 +12,7 @@ from typing import Any
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database import plan
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database.conditions import State
+from ansible_collections.steady.rollout.plugins.module_utils._domain.database.patience import Patience
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database.snapshot import Snapshot, Source
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database.verdict import Verdict, status, verdict
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import (
@@ -87,15 +88,11 @@ def _write(work: Undertaking, status_of: Callable[[Mapping[str, Any], str], dict
 
 @dataclass
 class Drive:
-    """A run that somebody waits for.
-
-    :ivar patience: seconds for which it may be blocked or degraded without an end before it is given up
-    """
+    """A run that somebody waits for."""
 
     work: Undertaking
-    patience: float
+    patience: Patience
     refreshed: Callable[[Undertaking], Undertaking] = lambda work: work
-    _stuck_since: float | None = None
     _said: str = ""
     _said_at: float = 0.0
     _pass: Pass | None = None
@@ -111,7 +108,7 @@ class Drive:
                     self._pass, self._news = None, None
                     # What was written before the connection broke, and what another runner of this upgrade writes all
                     # the time, is seen by the next pass.
-                    if self._stuck():
+                    if self.patience.stuck(self.work.clock.ticks()):
                         raise
                     self._say(type(error).__name__, error.reason)
                     self.work.clock.pause(AGAIN_SECONDS)
@@ -122,7 +119,9 @@ class Drive:
     def _turn(self, watch: Watch) -> tuple[Outcome, Verdict]:
         """One pass and, where it was not the last, the waiting for the next."""
         outcome = _told(*self._next())
-        ended = verdict(outcome.state, outcome.record) or self._given_up(outcome)
+        ended = verdict(outcome.state, outcome.record)
+        if not ended and self.patience.over(outcome.state, outcome.record, self.work.clock.ticks()):
+            ended = "failed"
         if not ended:
             self._say(outcome.state.reason, outcome.state.message)
             self._news = watch.open(outcome.snapshot.source.lease) or watch.wait(self._pause(outcome))
@@ -137,25 +136,14 @@ class Drive:
         self._pass.work = self.work
         return self._pass, self._news
 
-    def _stuck(self) -> bool:
-        """Whether it has not got on for longer than the patience."""
-        now = self.work.clock.ticks()
-        self._stuck_since = now if self._stuck_since is None else self._stuck_since
-        return now - self._stuck_since >= self.patience
-
-    def _given_up(self, outcome: Outcome) -> Verdict:
-        if outcome.state.aspect not in ("Blocked", "Degraded"):
-            self._stuck_since = None
-            return ""
-        return "failed" if self._stuck() else ""
-
     def _pause(self, outcome: Outcome) -> float:
         """Until the next look is due, the Lease is to be renewed, or the patience ends."""
         moments = [outcome.seconds or HEARTBEAT_SECONDS]
         if outcome.snapshot.holds:
             moments.append(max(0.0, outcome.snapshot.lease.remaining - plan.RENEW_BELOW) + 0.05)
-        if self._stuck_since is not None:
-            moments.append(max(0.0, self._stuck_since + self.patience - self.work.clock.ticks()) + 0.05)
+        left = self.patience.left(outcome.state, self.work.clock.ticks())
+        if left is not None:
+            moments.append(left + 0.05)
         return min(moments)
 
     def _say(self, reason: str, message: str) -> None:

@@ -80,6 +80,14 @@ def test_list_and_watch_are_one_request() -> None:
     }
 
 
+def test_changes_before_the_end_of_the_list_count() -> None:
+    """What is deleted meanwhile is not in the list: nobody would ever hear of its end."""
+    changes = (event("DELETED", pod("a", "8")), event("MODIFIED", pod("b", "9")))
+    stream = lines(event("ADDED", pod("a")), event("ADDED", pod("b")), *changes, bookmark("9", initial=True))
+    with ApiServer(Script(stream)) as server, Feed(server.client(), PODS) as feed:
+        assert got(feed) == Change("SYNC", [pod("b", "9")], PODS)
+
+
 def test_a_server_that_cannot_stream_a_list_is_asked_for_list_and_watch() -> None:
     listed = Answer(body={"items": [pod("a")], "metadata": {"resourceVersion": "7"}})
     stream = lines()
@@ -138,6 +146,17 @@ def test_an_outage_is_reported_once_it_lasts() -> None:
     assert isinstance(lasting.value, Unreachable)
     assert recovered.kind == "SYNC"
     assert len(server.requests) == 5
+
+
+def test_watches_that_end_at_once_are_an_outage() -> None:
+    """Without a word, as behind a proxy that cuts them: asked for again after growing pauses, and reported."""
+    now = iter(range(0, 1000, 15))
+    script = Script(*[lines(END) for _ in range(4)], lines(bookmark("7", initial=True)))
+    with ApiServer(script) as server, Feed(server.client(), PODS, patience=20, clock=lambda: next(now)) as feed:
+        lasting, recovered = got(feed), got(feed)
+
+    assert "ended before anything came" in str(lasting.value)
+    assert recovered.kind == "SYNC"
 
 
 def test_a_line_that_is_no_event_breaks_the_watch_only() -> None:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the steady.rollout authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Alert rules evaluated without Prometheus: they keep to comparisons, `and on` and `absent`.
+"""Alert rules evaluated without Prometheus: they keep to comparisons, `and on`, `unless on`, `or` and `absent`.
 
 Whoever has promtool runs the *.test.yml beside the rules with it.
 """
@@ -16,13 +16,22 @@ from typing import Any
 import yaml
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 from scenarios.playbook import ROOT
 
 FOLDER = ROOT / "operator" / "monitoring"
-COMPARISONS: dict[str, Callable[[float, float], bool]] = {"==": operator.eq, ">": operator.gt, "<": operator.lt}
+COMPARISONS: dict[str, Callable[[float, float], bool]] = {
+    "==": operator.eq,
+    ">": operator.gt,
+    "<": operator.lt,
+    "": lambda _value, _number: True,
+}
 SIDE = re.compile(
-    r"(?P<age>time\(\) - )?(?P<name>\w+)(?:\{(?P<label>\w+)=\"(?P<value>[^\"]*)\"\})? (?P<op>==|>|<) (?P<number>\d+)"
+    r"(?P<age>time\(\) - )?(?P<name>\w+)(?:\{(?P<label>\w+)(?P<match>=~?)\"(?P<value>[^\"]*)\"\})?"
+    r"(?: (?P<op>==|>|<) (?P<number>\d+))?"
 )
+PAIR = re.compile(r"(?P<name>\w+) == on \((?P<keys>[\w, ]+)\) (?P<other>\w+)")
+JOIN = re.compile(r"(?P<first>.+?)(?: (?P<how>and|unless) on \((?P<keys>[\w, ]+)\) (?P<second>.+))?")
 Labels = dict[str, str]
 Families = Mapping[str, Metric]
 
@@ -35,35 +44,60 @@ def rules(name: str) -> dict[str, dict[str, Any]]:
 
 def firing(known: Mapping[str, Mapping[str, Any]], text: str, seen: float) -> set[str]:
     """The alerts whose expression gives a series for these metrics, when looked at in that second of the epoch."""
+    return {name for name, series in alerts(known, text, seen).items() if series}
+
+
+def alerts(known: Mapping[str, Mapping[str, Any]], text: str, seen: float) -> dict[str, list[Labels]]:
+    """For each alert the series that its expression gives."""
     families = {family.name: family for family in text_string_to_metric_families(text)}
-    return {name for name, rule in known.items() if _series(" ".join(rule["expr"].split()), families, seen)}
+    return {name: _series(" ".join(rule["expr"].split()), families, seen) for name, rule in known.items()}
 
 
 def _series(expression: str, families: Families, seen: float) -> list[Labels]:
+    """`or` binds weakest. The vectors of these rules have no series in common, so that it adds them up."""
+    return [labels for part in expression.split(" or ") for labels in _joined(part, families, seen)]
+
+
+def _joined(expression: str, families: Families, seen: float) -> list[Labels]:
+    """The series of a vector, or those that another one has too (`and`) or has not (`unless`)."""
     if expression.startswith("absent("):
         return [] if expression.removeprefix("absent(").removesuffix(")") in families else [{}]
-    first, _and, rest = expression.partition(" and on ")
-    series = _vector(first, families, seen)
-    if not rest:
+    form = JOIN.fullmatch(expression)
+    assert form, f"not a form that is evaluated here: {expression}"
+    series = _vector(form["first"], families, seen)
+    if not form["how"]:
         return series
-    names, _close, second = rest.removeprefix("(").partition(") ")
-    keys = names.split(", ")
-    others = [[labels[key] for key in keys] for labels in _vector(second, families, seen)]
-    return [labels for labels in series if [labels[key] for key in keys] in others]
+    keys = form["keys"].split(", ")
+    others = [_part(labels, keys) for labels in _vector(form["second"], families, seen)]
+    return [labels for labels in series if (_part(labels, keys) in others) == (form["how"] == "and")]
+
+
+def _part(labels: Labels, keys: Iterable[str]) -> list[str]:
+    return [labels[key] for key in keys]
 
 
 def _vector(side: str, families: Families, seen: float) -> list[Labels]:
-    """The series for which one comparison holds."""
-    found = SIDE.fullmatch(side)
-    assert found, f"not a form that is evaluated here: {side}"
-    samples = families[found["name"]].samples if found["name"] in families else []
-    compare, number = COMPARISONS[found["op"]], float(found["number"])
+    """The series of one metric, those for which a comparison holds where there is one."""
+    pair = PAIR.fullmatch(side)
+    if pair:
+        keys = pair["keys"].split(", ")
+        others = [(_part(sample.labels, keys), sample.value) for sample in _samples(families, pair["other"])]
+        found = _samples(families, pair["name"])
+        return [sample.labels for sample in found if (_part(sample.labels, keys), sample.value) in others]
+    form = SIDE.fullmatch(side)
+    assert form, f"not a form that is evaluated here: {side}"
+    compare, number = COMPARISONS[form["op"] or ""], float(form["number"] or 0)
+    value = form["value"] if form["match"] == "=~" else re.escape(form["value"] or "")
     return [
         sample.labels
-        for sample in samples
-        if found["label"] is None or sample.labels.get(found["label"]) == found["value"]
-        if compare(seen - sample.value if found["age"] else sample.value, number)
+        for sample in _samples(families, form["name"])
+        if form["label"] is None or re.fullmatch(value, sample.labels.get(form["label"], ""))
+        if compare(seen - sample.value if form["age"] else sample.value, number)
     ]
+
+
+def _samples(families: Families, name: str) -> list[Sample]:
+    return families[name].samples if name in families else []
 
 
 def check_words(known: Mapping[str, Mapping[str, Any]], text: str) -> None:
