@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 from database.upgrades import LEASES, PASSWORD, Upgrade
+from scenarios.manifests import account, built
 
 from steadylab import Lab
 from steadylab.database import tools
@@ -143,6 +144,12 @@ def crd(lab: Lab) -> str:
 
     lab.setup_api.wait_for("CustomResourceDefinition", name, None, established, 30)
     return name
+
+
+@pytest.fixture(scope="session")
+def operator_account(lab: Lab, crd: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A kubeconfig of the operator's service account, with the rights that operator/kustomize gives it in a cluster."""
+    return account(lab, built(lab, "only/dbupgrade"), tmp_path_factory.mktemp("account"))
 
 
 @pytest.fixture

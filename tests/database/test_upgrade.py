@@ -256,6 +256,8 @@ def test_plan_shows_the_sql_and_applies_nothing(
 
 
 def test_missing_namespace_of_leases_is_named(upgrade: Upgrade, database: str, push: Push) -> None:
+    # Who may do less is told that he may not: the API server does not say that there is no such namespace.
+    upgrade.options = {"kubeconfig": str(upgrade.lab.kubeconfig)}
     upgrade.installation = {"databases": {"leaseNamespace": "nowhere"}}
     failed = upgrade.perform(upgrade.document(push(f"{database}:v1", A)))
     assert failed["failed"]

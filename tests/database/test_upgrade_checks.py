@@ -70,6 +70,15 @@ SOURCES: dict[str, tuple[Callable[[Metrics, str, str], None], dict[str, Any]]] =
 }
 
 
+def checked_by_metrics(upgrade: Upgrade, metrics: Metrics) -> dict[str, Any]:
+    """Checks by metrics of each API of the cluster, which pass."""
+    pod(upgrade, "v1.5.0")
+    kinds = ("Pods", "External")
+    for kind in kinds:
+        SOURCES[kind][0](metrics, upgrade.namespace, "10")
+    return {"pre": {"metrics": [{**metric(kind, "10", **SOURCES[kind][1]), "name": "lag"} for kind in kinds]}}
+
+
 @pytest.mark.parametrize("kind", SOURCES)
 def test_metric_blocks_until_it_is_below_its_threshold(
     upgrade: Upgrade, database: str, metrics: Metrics, push: Push, kind: str

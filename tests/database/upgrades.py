@@ -20,6 +20,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from scenarios.playbook import BIN, Process, Run
+from scenarios.rights import migrator
 
 from ansible_collections.steady.rollout.plugins.module_utils._engine.clock import Clock
 from ansible_collections.steady.rollout.plugins.module_utils._module.call import Call, perform
@@ -43,7 +44,10 @@ RESOURCE: Final = "dbupgrade.subbug.learning/v1alpha1"
 
 @dataclass
 class Upgrade:
-    """One DBUpgrade of a test, carried out from a document or as a custom resource."""
+    """One DBUpgrade of a test, carried out from a document or as a custom resource.
+
+    Who carries it out holds the shipped Roles for it and no other right; another one is named in `options`.
+    """
 
     lab: Lab
     directory: Path
@@ -54,11 +58,18 @@ class Upgrade:
     installation: dict[str, Any] = field(default_factory=dict)
     secrets: set[str] = field(default_factory=set)
     said: list[str] = field(default_factory=list)
+    secret: str = "source"
     _news: threading.Condition = field(default_factory=threading.Condition)
     _runs: int = 0
 
+    @property
+    def kubeconfig(self) -> Path:
+        """Of who carries it out."""
+        return Path(self.options.get("kubeconfig") or migrator(self.lab, self.namespace, self.name, self.secret))
+
     def source(self, url: str, name: str = "source", **more: str) -> None:
         """Write the customer's Secret with the database's URL; its password must be nowhere else in the end."""
+        self.secret = name
         password = unquote(urlsplit(url).password or "")
         self.secrets |= {password, quote(password, ""), base64.b64encode(password.encode()).decode()}
         metadata = {"name": name, "namespace": self.namespace}
@@ -106,7 +117,7 @@ class Upgrade:
     ) -> Document:
         """What the verb does with a document, or with the custom resource, in this process."""
         spec = {} if document is None else {"spec": document["spec"]}
-        given = {"name": self.name, "namespace": self.namespace, "kubeconfig": str(self.lab.kubeconfig), **spec}
+        given = {"name": self.name, "namespace": self.namespace, "kubeconfig": str(self.kubeconfig), **spec}
         given |= {"installation": self.installation, **self.options, **arguments}
         checked = ArgumentSpecValidator(VERB.arguments).validate(given)
         assert not checked.error_messages, checked.error_messages
@@ -263,7 +274,7 @@ class Upgrade:
         own = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "K8S_AUTH_"))}
         return {
             **own,
-            "KUBECONFIG": str(self.lab.kubeconfig),
+            "KUBECONFIG": str(self.kubeconfig),
             "ANSIBLE_HOME": str(self.directory / "ansible"),
             "ANSIBLE_NOCOLOR": "1",
             "PYTHONIOENCODING": "utf-8",

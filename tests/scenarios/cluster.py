@@ -14,6 +14,9 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Final
 
+import pymysql
+from scenarios import rights
+
 from steadylab import Lab
 from steadylab.forward import Control
 from steadylab.kube import ApiError
@@ -30,8 +33,6 @@ LIMIT: Final = KEYS[0]
 OFF: Final = dict(zip(KEYS, ("0", "0", "true", "true"), strict=True))
 DEFAULTS: Final = dict(zip(KEYS, ("10000", "500", "false", "false"), strict=True))
 COMPONENTS: Final = {"fe": "starRocksFeSpec", "be": "starRocksBeSpec", "cn": "starRocksCnSpec"}
-# A user of the FE who is not root.
-OPERATOR: Final = "imager"
 # What a person waits for in a test comes within seconds; a loaded machine gets its time.
 PATIENCE_SECONDS: Final = 90.0
 
@@ -59,6 +60,7 @@ class StarRocks:
         self.name = spec.name
         self.namespace = spec.namespace
         self.password = password
+        self.user_password = f"canary-of-{rights.USER}-{spec.namespace}"
         self.key = f"{spec.namespace}/{spec.name}"
         self.api = lab.setup_api
         self._control = Control(lab.directory / "simulator")
@@ -144,12 +146,25 @@ class StarRocks:
         metadata = {"name": name, "namespace": self.namespace}
         self.api.apply({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": values})
 
-    def as_user(self, *privileges: str) -> Object:
-        """A user of the FE with these privileges and a password in a Secret; the options that make one that user."""
-        password = f"canary-of-{OPERATOR}-{self.namespace}"
-        self.simulate(users={OPERATOR: {"password": password, "privileges": list(privileges)}})
-        self.add_secret(f"prod-{OPERATOR}", password=password)
-        return {"fe_user": OPERATOR, "fe_password_secret": {"name": f"prod-{OPERATOR}"}}
+    def add_user(self) -> None:
+        """The shipped user of the FE, as docs/access.md has people make it."""
+        self.sql(rights.USER_SQL.replace("CHANGE_ME", self.user_password))
+        self.add_secret(rights.USER_SECRET, password=self.user_password)
+
+    def grant_node(self) -> None:
+        """What that user is given for statements that need NODE."""
+        self.sql(rights.cluster_admin_sql())
+
+    def sql(self, text: str) -> None:
+        """Run statements on the leader, as root."""
+        entry = self.state["frontends"][self.leader]
+        lines = (line for line in text.splitlines() if not line.startswith("--"))
+        with (
+            pymysql.connect(user="root", password=self.password, host=entry["host"], port=entry["port"]) as connection,
+            connection.cursor() as cursor,
+        ):
+            for statement in filter(str.strip, "\n".join(lines).split(";")):
+                cursor.execute(statement)
 
     def set_image(self, component: str, image: str) -> None:
         """Write a component's image, as somebody beside the product would."""
@@ -168,6 +183,11 @@ class StarRocks:
     def settings(self) -> dict[str, dict[str, str]]:
         """The four settings of the upgrade guide on every FE, from the FE processes' memory."""
         return _settings(self.state)
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Where the lab has the listener of each FE, as the option fe_addresses takes it."""
+        return {pod: f"{entry['host']}:{entry['port']}" for pod, entry in self.state["frontends"].items()}
 
     @property
     def leader(self) -> str | None:
@@ -245,7 +265,7 @@ class StarRocks:
         return [
             entry
             for entry in self.lab.audit_entries()[since.audit :]
-            if not entry["user"]["username"].startswith("system:")
+            if not _of_the_plane(entry["user"]["username"])
             and (
                 entry.get("objectRef", {}).get("namespace") == self.namespace
                 or entry.get("objectRef", {}).get("resource") in _REVIEWS
@@ -363,6 +383,12 @@ def _ready(pod: Object) -> bool:
     conditions = pod.get("status", {}).get("conditions") or ()
     ready = any(entry["type"] == "Ready" and entry["status"] == "True" for entry in conditions)
     return ready and not pod["metadata"].get("deletionTimestamp")
+
+
+def _of_the_plane(user: str) -> bool:
+    """Whether a user is a part of the control plane; a service account elsewhere is somebody's who was installed."""
+    elsewhere = user.startswith("system:serviceaccount:") and not user.startswith("system:serviceaccount:kube-system:")
+    return user.startswith("system:") and not elsewhere
 
 
 def _reads(entry: Object) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from scenarios.cluster import StarRocks
+from scenarios.manifests import account, built
 from scenarios.playbook import ROOT, Driver
 from scenarios.reconciling import Passes
 from xdist.scheduler import LoadScopeScheduling
@@ -74,30 +75,38 @@ def define(lab: Lab, name: str) -> None:
     lab.setup_api.wait_for("CustomResourceDefinition", name, None, _established, 30)
 
 
+@pytest.fixture(scope="session")
+def operator_account(lab: Lab, upgrades_defined: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A kubeconfig of the operator's service account, with the rights that operator/kustomize gives it in a cluster."""
+    return account(lab, built(lab, "without-policies"), tmp_path_factory.mktemp("account"))
+
+
 def _established(definition: dict[str, Any] | None) -> bool:
     conditions = ((definition or {}).get("status") or {}).get("conditions") or ()
     return any(entry["type"] == "Established" and entry["status"] == "True" for entry in conditions)
 
 
-def make_cluster(lab: Lab, **parameters: Any) -> StarRocks:
-    """A cluster in a fresh namespace, with a password that stands nowhere else."""
-    namespace = f"team-{next(_COUNTER)}"
+def make_cluster(lab: Lab, *, namespace: str = "", **parameters: Any) -> StarRocks:
+    """A cluster in a fresh namespace, with the shipped user of the FE, and passwords that stand nowhere else."""
+    namespace = namespace or f"team-{next(_COUNTER)}"
     password = f"canary-{namespace}-Ov3r-the-hills"
-    spec = lab.add_cluster("prod", namespace, password=password, **parameters)
-    return StarRocks(lab, spec, password)
+    starrocks = StarRocks(lab, lab.add_cluster("prod", namespace, password=password, **parameters), password)
+    starrocks.add_user()
+    return starrocks
 
 
 def assert_no_secret(starrocks: StarRocks, folder: Path) -> None:
-    """The FE password stands in no output, report, record, event or StarRocksUpgrade that the runs of a test left."""
-    secret = starrocks.password
-    holders = [path for path in folder.rglob("*") if path.is_file() and secret in path.read_text("utf-8", "replace")]
-    assert holders == []
+    """No FE password stands in an output, report, record, event or StarRocksUpgrade that the runs of a test left."""
+    secrets = (starrocks.password, starrocks.user_password)
+    texts = {path: path.read_text("utf-8", "replace") for path in folder.rglob("*") if path.is_file()}
+    assert [path for path, text in texts.items() for secret in secrets if secret in text] == []
     root = f"/namespaces/{starrocks.namespace}"
     paths = [f"/api/v1{root}/configmaps", f"/api/v1{root}/events", f"/apis/coordination.k8s.io/v1{root}/leases"]
     if starrocks.api.find("CustomResourceDefinition", "starrocksupgrades.rollout.steady.dev") is not None:
         paths.append(f"/apis/rollout.steady.dev/v1alpha1{root}/starrocksupgrades")
     for path in paths:
-        assert secret not in json.dumps(starrocks.api.request("GET", path)), path
+        found = json.dumps(starrocks.api.request("GET", path))
+        assert [secret for secret in secrets if secret in found] == [], path
 
 
 @pytest.fixture
@@ -121,7 +130,7 @@ def driver(tmp_path: Path) -> MakeDriver:
     """Makes the driver that runs the product against a cluster."""
 
     def make(starrocks: StarRocks) -> Driver:
-        return Driver(tmp_path, starrocks.lab.kubeconfig, starrocks.name, starrocks.namespace)
+        return Driver(tmp_path, starrocks)
 
     return make
 
@@ -158,7 +167,7 @@ def calm(lab: Lab, calm_clusters: list[StarRocks]) -> StarRocks:
 @pytest.fixture
 def asked(calm: StarRocks, tmp_path: Path) -> Iterator[Driver]:
     """The product, for that cluster; what a test leaves is searched for the password."""
-    yield Driver(tmp_path, calm.lab.kubeconfig, calm.name, calm.namespace)
+    yield Driver(tmp_path, calm)
     calm.lab.faults()
     assert_no_secret(calm, tmp_path)
 

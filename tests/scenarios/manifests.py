@@ -6,19 +6,21 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
+from scenarios import rights
 from scenarios.playbook import ROOT
+from scenarios.rights import Right, await_force
 
 from steadylab import Lab
 from steadylab.kube import Api, ApiError
 
 Json = dict[str, Any]
-Right = tuple[str, str]
 KUSTOMIZE: Final = ROOT / "operator" / "kustomize"
 # What can be installed: docs/operator.md.
 OVERLAYS: Final = (
@@ -34,7 +36,14 @@ OVERLAYS: Final = (
 SERVED_SECONDS: Final = 30.0
 NAMESPACE: Final = "steady-rollout"
 ACCOUNT: Final = "steady-rollout"
-USER: Final = f"system:serviceaccount:{NAMESPACE}:{ACCOUNT}"
+# What gives a service account its rights.
+GRANTING: Final = ("Namespace", "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding")
+_KINDS: Final = ("steady-rollout-starrocksupgrades", "steady-rollout-dbupgrades")
+
+
+def user_of(namespace: str) -> str:
+    """The name of the operator's service account."""
+    return f"system:serviceaccount:{namespace}:{ACCOUNT}"
 
 
 def built(lab: Lab, overlay: str) -> list[Json]:
@@ -50,14 +59,39 @@ def applied(lab: Lab, objects: Iterable[Json], folder: Path, *options: str) -> N
     lab.kubectl("apply", "--server-side", "--force-conflicts", "--validate=strict", f"--filename={path}", *options)
 
 
-def account_kubeconfig(lab: Lab, folder: Path) -> Path:
+def account_kubeconfig(lab: Lab, folder: Path, namespace: str = NAMESPACE) -> Path:
     """A kubeconfig with a token of the operator's service account."""
-    token = lab.kubectl("create", "token", ACCOUNT, f"--namespace={NAMESPACE}").strip()
+    token = lab.kubectl("create", "token", ACCOUNT, f"--namespace={namespace}", "--duration=24h").strip()
     config = json.loads(lab.kubectl("config", "view", "--raw", "--minify", "--output=json"))
     config["users"] = [{"name": config["users"][0]["name"], "user": {"token": token}}]
     path = folder / "account.kubeconfig"
     path.write_text(json.dumps(config))
     return path
+
+
+def account(lab: Lab, objects: Iterable[Json], folder: Path, namespace: str = NAMESPACE) -> Path:
+    """A kubeconfig of the operator's service account, with the rights that manifests give it, and without the operator.
+
+    The manifests hold a right on StarRocksUpgrades or DBUpgrades.
+    """
+    granting = [item for item in objects if item["kind"] in GRANTING]
+    applied(lab, granting, folder)
+    kubeconfig = account_kubeconfig(lab, folder, namespace)
+    own = next(item["rules"][0] for item in granting if item["metadata"]["name"] in _KINDS)
+    await_force(lab, user_of(namespace), None if namespace == NAMESPACE else namespace, own)
+    return kubeconfig
+
+
+def in_one_namespace(lab: Lab, namespace: str, folder: Path) -> list[Json]:
+    """The objects of the overlay that docs/operator.md shows for one namespace, with this one in place of its own."""
+    page = (ROOT / "docs" / "operator.md").read_text("utf-8").partition("### One namespace\n")[2]
+    overlay = yaml.safe_load(page.partition("```yaml\n")[2].partition("```")[0])
+    (base,) = overlay["resources"]
+    folder.mkdir(parents=True, exist_ok=True)
+    # A base has to be relative to what names it.
+    overlay |= {"namespace": namespace, "resources": [os.path.relpath(ROOT / base, folder)]}
+    (folder / "kustomization.yaml").write_text(json.dumps(overlay))
+    return [found for found in yaml.safe_load_all(lab.kubectl("kustomize", str(folder))) if found]
 
 
 def rules(objects: Iterable[Json], *roles: str) -> list[Json]:
@@ -67,23 +101,9 @@ def rules(objects: Iterable[Json], *roles: str) -> list[Json]:
     return [rule for item in found for rule in item["rules"]]
 
 
-def rights(rules: Iterable[Json]) -> set[Right]:
-    """The rights of rules, as verb and resource."""
-    return {(verb, resource) for rule in rules for verb in rule["verbs"] for resource in rule["resources"]}
-
-
-def used(entries: Iterable[Json]) -> set[Right]:
-    """The rights that the operator's service account used, from the audit log. Reviews of itself need none."""
-    references = [
-        (entry["verb"], entry["objectRef"])
-        for entry in entries
-        if entry["user"]["username"] == USER and "resource" in entry.get("objectRef", {})
-    ]
-    return {
-        (verb, "/".join(filter(None, (reference["resource"], reference.get("subresource")))))
-        for verb, reference in references
-        if not reference["resource"].startswith("selfsubject")
-    }
+def used(entries: Iterable[Json], namespace: str = NAMESPACE) -> set[Right]:
+    """The rights that the operator's service account used, from the audit log."""
+    return rights.used(entry for entry in entries if entry["user"]["username"] == user_of(namespace))
 
 
 def watched(api: Api, path: str) -> None:

@@ -15,6 +15,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -117,11 +118,15 @@ class Operation:
     """The watches of one installation, carried out run by run."""
 
     directory: Path
-    api: Api
     kubeconfig: Path
     configuration: Path
     collections: Path = COLLECTIONS
     runs: int = 0
+
+    @cached_property
+    def api(self) -> Api:
+        """What the operator itself does, it does with the same rights."""
+        return Api(self.kubeconfig)
 
     @property
     def variables(self) -> dict[str, str]:

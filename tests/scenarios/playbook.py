@@ -13,11 +13,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from scenarios import rights
+from scenarios.cluster import StarRocks
 
 from ansible_collections.steady.rollout.plugins.module_utils._module import info, plan
 from ansible_collections.steady.rollout.plugins.module_utils._module.call import Call, Verb, perform
@@ -137,14 +139,61 @@ class Process:
 
 @dataclass
 class Driver:
-    """Runs the collection's playbooks and modules against one cluster, each run in a folder of its own."""
+    """Runs the collection's playbooks and modules against one cluster, each run in a folder of its own.
+
+    Each runs as a user who holds the shipped Role for it and no other right, and logs in to the FEs as the shipped
+    user.
+
+    :param hooks: the users hold the Role for scripts and webhooks besides.
+    :param root: it logs in to the FEs as root, with the password of the cluster itself.
+    :param kubeconfig: who runs it where it is nobody of these.
+    """
 
     directory: Path
-    kubeconfig: Path
-    cluster: str
-    namespace: str
+    starrocks: StarRocks
+    hooks: bool = False
+    root: bool = False
+    kubeconfig: Path | None = None
     environment: dict[str, str] = field(default_factory=dict)
-    runs: int = 0
+
+    @property
+    def cluster(self) -> str:
+        """The name of the cluster."""
+        return self.starrocks.name
+
+    @property
+    def namespace(self) -> str:
+        """The namespace of the cluster."""
+        return self.starrocks.namespace
+
+    def with_hooks(self) -> Driver:
+        """The same for who may run scripts and call webhooks as well."""
+        return replace(self, directory=self.directory / "hooks", hooks=True)
+
+    def as_root(self) -> Driver:
+        """The same for who logs in to the FEs as root."""
+        return replace(self, directory=self.directory / "root", root=True)
+
+    def user(self, name: str) -> Path:
+        """The kubeconfig for a playbook or module."""
+        if self.kubeconfig is not None:
+            return self.kubeconfig
+        if name == "starrocks_crd":
+            return rights.definer(self.starrocks.lab)
+        role: rights.Role = "reconcile" if name == "starrocks_reconcile" else "upgrade"
+        besides: tuple[rights.Role, ...] = ("hooks",) if self.hooks else ()
+        secret = rights.ROOT_SECRET if self.root else rights.USER_SECRET
+        return rights.holder(self.starrocks.lab, self.namespace, role, *besides, secret=secret)
+
+    @property
+    def access(self) -> Document:
+        """The options of modules that say who logs in to the FEs."""
+        return {} if self.root else rights.ACCESS
+
+    @property
+    def runs(self) -> int:
+        """How many runs there were."""
+        return len(list(self.directory.glob("run-*")))
 
     def document(self, version: str | None = "3.3.2", **spec: Any) -> Document:
         """A StarRocksUpgrade: the target version and further fields of its spec."""
@@ -169,12 +218,18 @@ class Driver:
         """Start a playbook with a document and further variables."""
         directory = self._folder()
         verb = "restore" if playbook.endswith("restore") else "upgrade"
-        variables = {f"starrocks_{verb}_report_dir": str(directory / "reports"), **variables}
+        access = {**self.access, **variables.pop("starrocks_access", {})}
+        variables = {
+            f"starrocks_{verb}_report_dir": str(directory / "reports"),
+            "starrocks_access": access,
+            **variables,
+        }
         (directory / "document.yml").write_text(json.dumps(document))
         (directory / "variables.yml").write_text(json.dumps(variables))
         files = [f"--extra-vars=@{directory / name}.yml" for name in ("document", "variables")]
         command = [str(BIN / "ansible-playbook"), f"steady.rollout.{playbook}", *files, *options]
-        return Process(command, {**self._environment(kubeconfig), **(environment or {})}, directory)
+        user = kubeconfig or self.user(playbook)
+        return Process(command, {**self._environment(user), **(environment or {})}, directory)
 
     def run(self, document: Document, *options: str, **others: Any) -> Run:
         """Run a playbook with a document to its end."""
@@ -199,8 +254,9 @@ class Driver:
     def plain_module(
         self, name: str, arguments: Document, *options: str, kubeconfig: Path | None = None
     ) -> tuple[int, Document]:
-        """Run one module of the collection with these options alone; its exit code and its result."""
+        """Run one module of the collection with these options and no cluster; its exit code and its result."""
         directory = self._folder()
+        arguments = {**self.access, **arguments}
         command = [
             str(BIN / "ansible"),
             "localhost",
@@ -208,7 +264,8 @@ class Driver:
             f"--args={json.dumps(arguments)}",
             *options,
         ]
-        environment = {**self._environment(kubeconfig), "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.minimal"}
+        user = kubeconfig or self.user(name)
+        environment = {**self._environment(user), "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.minimal"}
         ended = Process(command, environment, directory).finish()
         answer = ended.stdout.partition(" => ")[2]
         assert answer, ended.stdout
@@ -221,7 +278,7 @@ class Driver:
         What a door adds to a verb is tested once for each door; this is for tests that ask many times.
         """
         directory = self._folder()
-        own = {"kubeconfig": str(self.kubeconfig)} if "kubeconfig" in verb.arguments else {}
+        own = {"kubeconfig": str(self.user(verb.name)), **self.access} if "kubeconfig" in verb.arguments else {}
         given = {**own, **arguments}
         validation = ArgumentSpecValidator(verb.arguments, **verb.conditions).validate(given)
         assert not validation.error_messages, validation.error_messages
@@ -242,7 +299,7 @@ class Driver:
     ) -> Run:
         """The first two tasks of an upgrade in this process, as a run: what is refused before anything is touched."""
         installation, began = {"installation": rollout_installation or {}}, time.monotonic()
-        connection = {**(starrocks_access or {}), "kubeconfig": str(kubeconfig or self.kubeconfig)}
+        connection = {**(starrocks_access or {}), "kubeconfig": str(kubeconfig or self.user("starrocks_upgrade"))}
         about = {"cluster": self.cluster, "namespace": self.namespace, "spec": document["spec"]}
         result = self.verb(info.VERB, purpose="upgrade", **about, **installation, **connection)
         if not result.get("failed"):
@@ -250,23 +307,27 @@ class Driver:
             result = self.verb(plan.VERB, spec=document["spec"], **seen, **installation)
         return Run(2 if result.get("failed") else 0, str(result.get("msg", "")), time.monotonic() - began)
 
-    def shell(self, script: str, tools: Path) -> Run:
-        """Run a script as a person would, with the programs of a folder and of this checkout on PATH."""
-        environment = self._environment(None)
+    def shell(self, script: str, tools: Path, *, person: Path | None = None, runs: str = "starrocks_upgrade") -> Run:
+        """Run a script as a person would, with the programs of a folder and of this checkout on PATH.
+
+        :param person: the kubeconfig of the person, for kubectl.
+        :param runs: the playbook in it, which has the rights for this and not the person's.
+        """
+        user = self.user(runs)
+        environment = {**self._environment(person or user), "K8S_AUTH_KUBECONFIG": str(user)}
         environment["PATH"] = f"{tools}:{BIN}:{environment['PATH']}"
         return Process(["bash", "-euo", "pipefail", "-c", script], environment, self._folder()).finish()
 
     def _folder(self) -> Path:
-        self.runs += 1
-        directory = self.directory / f"run-{self.runs}"
+        directory = self.directory / f"run-{self.runs + 1}"
         directory.mkdir(parents=True)
         return directory
 
-    def _environment(self, kubeconfig: Path | None) -> dict[str, str]:
+    def _environment(self, kubeconfig: Path) -> dict[str, str]:
         own = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "K8S_AUTH_"))}
         return {
             **own,
-            "KUBECONFIG": str(kubeconfig or self.kubeconfig),
+            "KUBECONFIG": str(kubeconfig),
             "ANSIBLE_HOME": str(self.directory / "ansible"),
             "ANSIBLE_NOCOLOR": "1",
             "PYTHONIOENCODING": "utf-8",

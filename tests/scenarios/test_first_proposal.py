@@ -54,7 +54,8 @@ def test_the_commands_for_a_closer_look(starrocks: StarRocks, product: Driver) -
     block = re.findall(r"^```\n(.*?)^```$", section, re.M | re.S)[0].replace("\\\n", "")
     assert "--namespace starrocks " in block
     commands = block.replace("--namespace starrocks ", f"--namespace {starrocks.namespace} ").splitlines()
-    said = [product.shell(command, Path(starrocks.lab.record()["binaries"])).succeeded().stdout for command in commands]
+    tools, person = Path(starrocks.lab.record()["binaries"]), starrocks.lab.kubeconfig
+    said = [product.shell(command, tools, person=person).succeeded().stdout for command in commands]
     assert [command for command, text in zip(commands, said, strict=True) if not text.strip()] == []
     together = "\n".join(said)
     assert [part for part in ('"held":true', "Role: LEADER", "begin to transfer FE type") if part not in together] == []

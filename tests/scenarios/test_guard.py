@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 from scenarios.cluster import DEFAULTS, StarRocks
 from scenarios.conftest import READY_SECONDS, assert_no_secret, make_cluster
 from scenarios.playbook import ROOT, Document, Driver
+from scenarios.rights import ROOT_SECRET, USER_SECRET, named, shipped
 
 from steadylab import Lab
 from steadylab.podrunner import images
@@ -53,12 +53,11 @@ def guard_lab(lab_home: Path) -> Iterator[Lab]:
 
 def grant(starrocks: StarRocks) -> None:
     """The guard's service account with the documented Role."""
-    role = yaml.safe_load((ROOT / "operator" / "rbac" / "starrocks-restore-role.yml").read_text("utf-8"))
     metadata = {"name": ACCOUNT, "namespace": starrocks.namespace}
     starrocks.api.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata})
     api = "rbac.authorization.k8s.io/v1"
-    rules = [*role["rules"], PORT_FORWARD]
-    starrocks.api.apply({"apiVersion": api, "kind": "Role", "metadata": metadata, "rules": rules})
+    granted = [*named(shipped("restore"), {ROOT_SECRET: USER_SECRET}), PORT_FORWARD]
+    starrocks.api.apply({"apiVersion": api, "kind": "Role", "metadata": metadata, "rules": granted})
     reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": ACCOUNT}
     subject = {"kind": "ServiceAccount", "name": ACCOUNT, "namespace": starrocks.namespace}
     binding = {"apiVersion": api, "kind": "RoleBinding", "metadata": metadata}
@@ -79,7 +78,7 @@ def starrocks(guard_lab: Lab, tmp_path: Path) -> Iterator[StarRocks]:
 @pytest.fixture
 def product(starrocks: StarRocks, tmp_path: Path) -> Driver:
     """The product, for that cluster."""
-    return Driver(tmp_path, starrocks.lab.kubeconfig, starrocks.name, starrocks.namespace)
+    return Driver(tmp_path, starrocks)
 
 
 def guarded(product: Driver) -> Document:

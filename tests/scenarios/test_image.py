@@ -29,11 +29,13 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.oldest
-def test_the_tree_runs_a_pass(tree: Path, calm: StarRocks, asked: Driver, tmp_path: Path) -> None:
+def test_the_tree_runs_a_pass(
+    tree: Path, calm: StarRocks, asked: Driver, operator_account: Path, tmp_path: Path
+) -> None:
     """With nothing of the checkout on Ansible's path. The oldest supported versions are nearly the image's."""
     folder = configuration(tmp_path / "configuration")
     collections = tree / ENVIRONMENT["ANSIBLE_COLLECTIONS_PATH"].lstrip("/")
-    operation = Operation(tmp_path, calm.api, calm.lab.kubeconfig, folder, collections)
+    operation = Operation(tmp_path, operator_account, folder, collections)
     ended = operation.run("StarRocksCluster", calm.resource).succeeded()
     assert (ended.result["phase"], ended.again_in) == ("None", "")
 

@@ -61,6 +61,7 @@ def test_leader_elsewhere_restarts_early_when_that_is_acknowledged(
 @pytest.mark.parametrize("leader", ["prod-fe-1", "prod-fe-2"])
 def test_leader_is_transferred_where_the_version_can(leader: str, starrocks: StarRocks, product: Driver) -> None:
     starrocks.simulate(leader=leader, options={"transfer_leader": True})
+    starrocks.grant_node()
     mark = starrocks.mark()
     product.upgrade(None, target=FRONTENDS, leader={"strategy": "transfer"}).succeeded()
     events = [event for event in starrocks.queries(mark) if "TRANSFER LEADER" in event["sql"].upper()]
@@ -72,6 +73,7 @@ def test_leader_is_transferred_where_the_version_can(leader: str, starrocks: Sta
 
 def test_transfer_where_the_version_cannot_restores_everything(starrocks: StarRocks, product: Driver) -> None:
     starrocks.simulate(leader="prod-fe-2")
+    starrocks.grant_node()
     strategies, uids = starrocks.strategies, starrocks.uids
     product.upgrade(None, target=FRONTENDS, leader={"strategy": "transfer"}).failed("TRANSFER|transfer")
     starrocks.assert_settings()
@@ -92,7 +94,7 @@ def newer_operator(lab_home: Path) -> Iterator[Lab]:
 @pytest.mark.parametrize("leader", ["prod-fe-0", "prod-fe-1", "prod-fe-2"])
 def test_leader_comes_last_by_on_delete(leader: str, newer_operator: Lab, tmp_path: Path) -> None:
     starrocks = make_cluster(newer_operator, fe=3, be=1)
-    product = Driver(tmp_path, newer_operator.kubeconfig, starrocks.name, starrocks.namespace)
+    product = Driver(tmp_path, starrocks)
     starrocks.simulate(leader=leader)
     strategies, uids, mark = starrocks.strategies, starrocks.uids, starrocks.mark()
     product.upgrade(None, target=FRONTENDS, leader={"strategy": "on-delete"}).succeeded()

@@ -245,6 +245,7 @@ def test_an_upgrade_after_a_quiesce_hook_restores_what_was_before_the_hook(
 
 
 def test_a_password_given_as_an_option_is_shown_nowhere(calm: StarRocks, asked: Driver) -> None:
+    asked = asked.as_root()
     rc, result = asked.module("starrocks_info", "-vvvv", fe_password=calm.password)
     assert rc == 0, result
     rc, result = asked.module("starrocks_info", "-vvvv", fe_password=f"not-{calm.password}", purpose="upgrade", spec={})

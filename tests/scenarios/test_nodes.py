@@ -34,7 +34,7 @@ def starrocks(plane: Lab) -> Iterator[StarRocks]:
 @pytest.fixture
 def product(starrocks: StarRocks, tmp_path: Path) -> Driver:
     """The product, for that cluster."""
-    return Driver(tmp_path, starrocks.lab.kubeconfig, starrocks.name, starrocks.namespace)
+    return Driver(tmp_path, starrocks)
 
 
 def lose_node_of(starrocks: StarRocks, pod: str) -> str:
@@ -65,7 +65,7 @@ def test_an_upgrade_waits_for_a_lost_node(starrocks: StarRocks, product: Driver)
 
 def test_an_fe_that_stays_cut_off_ends_the_upgrade_in_order(plane: Lab, tmp_path: Path) -> None:
     starrocks = make_cluster(plane, fe=3, be=1)
-    product = Driver(tmp_path, plane.kubeconfig, starrocks.name, starrocks.namespace)
+    product = Driver(tmp_path, starrocks)
     strategies = starrocks.strategies
     run = product.start(product.document("3.3.2", gates={"podDeadlineSeconds": 12, "tabletDeadlineSeconds": 12}))
     starrocks.wait_window()

@@ -19,12 +19,14 @@ from scenarios.cluster import StarRocks
 from scenarios.playbook import ROOT, Driver, Run
 from scenarios.receiver import Got, Receiver, Reply, answering
 from scenarios.reconciling import Passes
+from scenarios.rights import ROOT_SECRET, USER_SECRET, named, shipped
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.webhook import signed_headers
 from steadylab.certs import Authority
 
 Document = dict[str, Any]
 TARGET = {"images": {"be": "starrocks/be-ubuntu:3.3.2"}}
+WEBHOOKS = "rollout-webhooks"
 SECRETS = {"token": "Bearer t0ken-canary-Hills", "signing": "whsec_c2lnbi1jYW5hcnktSGlsbHM="}
 
 
@@ -41,7 +43,7 @@ def listening(tmp_path: Path) -> Iterator[Receiver]:
 @pytest.fixture
 def receiver(listening: Receiver, starrocks: StarRocks) -> Receiver:
     """That receiver, and a Secret with what hooks send to it in the cluster's namespace."""
-    starrocks.add_secret("hooks", **SECRETS)
+    starrocks.add_secret(WEBHOOKS, **SECRETS)
     return listening
 
 
@@ -59,11 +61,11 @@ def installation(listening: Receiver, tmp_path: Path) -> Document:
 
 def webhook(receiver: Receiver, name: str = "tell", path: str = "/hook", **fields: Any) -> Document:
     """A webhook hook with a token and a signature from the Secret."""
-    reference = {"name": "hooks", "key": "token"}
+    reference = {"name": WEBHOOKS, "key": "token"}
     entry = {
         "url": receiver.url(path),
         "headers": [{"name": "Authorization", "valueFrom": {"secretKeyRef": reference}}],
-        "hmac": {"secretKeyRef": {"name": "hooks", "key": "signing"}},
+        "hmac": {"secretKeyRef": {"name": WEBHOOKS, "key": "signing"}},
         **fields,
     }
     return {"name": name, "webhook": entry}
@@ -86,7 +88,8 @@ def told(starrocks: StarRocks) -> Counter[tuple[str, str]]:
 def upgrade(product: Driver, installation: Document, *options: str, **spec: Any) -> Run:
     """The upgrade of the BEs under an installation."""
     document = product.document(None, target=spec.pop("target", TARGET), **spec)
-    return product.run(document, *options, rollout_installation=installation)
+    who = product.with_hooks() if "webhooks" in installation else product
+    return who.run(document, *options, rollout_installation=installation)
 
 
 # -- Events ------------------------------------------------------------------------------------------------------------
@@ -123,8 +126,8 @@ def test_events_tell_a_refused_gate_and_the_way_back(starrocks: StarRocks, produ
 
 
 def test_without_the_right_to_write_events_a_run_goes_on_and_says_so(starrocks: StarRocks, product: Driver) -> None:
-    role = yaml.safe_load((ROOT / "operator" / "rbac" / "starrocks-upgrade-role.yml").read_text("utf-8"))["rules"]
-    without = [rule for rule in role if "events" not in rule["resources"]]
+    names = {ROOT_SECRET: USER_SECRET}
+    without = [rule for rule in named(shipped("upgrade"), names) if "events" not in rule["resources"]]
     kubeconfig = starrocks.lab.user_kubeconfig("no-events", without, starrocks.namespace)
     run = product.run(product.document(None, target=TARGET), kubeconfig=kubeconfig).succeeded()
     assert "Kubernetes Events" in run.text
@@ -190,6 +193,7 @@ def test_a_gate_holds_the_run_until_it_is_approved(
 def test_a_run_that_was_killed_at_a_gate_asks_it_again_as_the_same_hook(
     starrocks: StarRocks, product: Driver, receiver: Receiver, installation: Document
 ) -> None:
+    product = product.with_hooks()
     receiver.handle = answering(status="pending", reason="nobody looked yet")
     document = product.document(None, target=TARGET, stages={"pre": [webhook(receiver, gate=True)]})
     variables = {"rollout_installation": installation, "starrocks_upgrade_lease_seconds": 5}
@@ -285,7 +289,7 @@ def test_no_secret_is_shown_written_or_told(
     installation |= {"notifications": [notification], "metrics": {"textfile": str(tmp_path / "metrics")}}
     entry = {**webhook(receiver), "retries": 0}
     upgrade(product, installation, "-vvvv", "--diff", stages={"pre": [entry]}).failed("hook tell failed", "500")
-    passes = Passes(starrocks, product)
+    passes = Passes(starrocks, product.with_hooks())
     name = passes.upgrade(None, target=TARGET, stages={"pre": [entry]})
     passes.until("Failed", "StarRocksUpgrade", name, patience=60, installation=installation)
     assert "500" in json.dumps(passes.status(name))
@@ -293,7 +297,7 @@ def test_no_secret_is_shown_written_or_told(
     for path in (slack, signing):
         path.unlink()
     secrets = ["t0ken-canary-Hills", "c2lnbi1jYW5hcnktSGlsbHM", "slack-canary-Hills", "notify-canary-Hills"]
-    secrets.append(starrocks.password)
+    secrets += [starrocks.password, starrocks.user_password]
     root = f"/namespaces/{starrocks.namespace}"
     kinds = [f"/api/v1{root}/events", f"/api/v1{root}/configmaps", f"/apis/coordination.k8s.io/v1{root}/leases"]
     kinds.append(f"/apis/starrocks.com/v1{root}/starrocksclusters")
@@ -339,7 +343,7 @@ def test_the_examples_of_webhooks_notifications_and_metrics(
         sections = [allowed, *examples("observability", "yaml", observed)]
         installation = {name: part for one in sections for name, part in one["rollout_installation"].items()}
         document = product.document(None, target=TARGET, stages={"pre": [hook, approval]})
-        product.run(
+        product.with_hooks().run(
             document, environment={"STORAGE_SLACK_URL": told.url("/services/x")}, rollout_installation=installation
         ).succeeded()
     called, asked = receiver.got

@@ -11,15 +11,21 @@ from typing import Any
 import pytest
 from scenarios.cluster import StarRocks
 from scenarios.conftest import MakeCluster
+from scenarios.manifests import account, in_one_namespace, watched
 from scenarios.operating import Operation, configuration
 from scenarios.playbook import Driver
 from scenarios.reconciling import Passes
+from scenarios.rights import ACCESS
 
 pytestmark = pytest.mark.usefixtures("upgrades_defined")
 UPGRADE, CLUSTER = "StarRocksUpgrade", "StarRocksCluster"
 NEVER = {"images": {"be": "starrocks/be-ubuntu:3.3.2-never"}}
 BE = {"images": {"be": "starrocks/be-ubuntu:3.3.2"}}
-QUICK = {"patience": 0, "lease_seconds": 5}
+
+
+def quick(starrocks: StarRocks, **options: Any) -> dict[str, Any]:
+    """Options of passes that wait as little as possible. The operator may not forward ports."""
+    return {**ACCESS, "fe_addresses": starrocks.addresses, "patience": 0, "lease_seconds": 5, **options}
 
 
 @pytest.fixture
@@ -29,10 +35,9 @@ def starrocks(cluster: MakeCluster) -> StarRocks:
 
 
 @pytest.fixture
-def operation(starrocks: StarRocks, tmp_path: Path) -> Operation:
-    """An installation whose passes wait as little as possible."""
-    folder = configuration(tmp_path / "configuration", starrocks=QUICK)
-    return Operation(tmp_path, starrocks.api, starrocks.lab.kubeconfig, folder)
+def operation(starrocks: StarRocks, operator_account: Path, tmp_path: Path) -> Operation:
+    """An installation in the whole cluster."""
+    return Operation(tmp_path, operator_account, configuration(tmp_path / "configuration", starrocks=quick(starrocks)))
 
 
 def exists(passes: Passes, name: str) -> bool:
@@ -49,7 +54,14 @@ def begun(operation: Operation, passes: Passes, **spec: Any) -> str:
     return name
 
 
-def test_an_upgrade_and_its_deletion(starrocks: StarRocks, passes: Passes, operation: Operation) -> None:
+def test_an_upgrade_and_its_deletion(starrocks: StarRocks, passes: Passes, tmp_path: Path) -> None:
+    """By an operator of one namespace, which has Roles there and no right beyond."""
+    lab, namespace, folder = starrocks.lab, starrocks.namespace, tmp_path / "one-namespace"
+    objects = in_one_namespace(lab, namespace, folder)
+    kubeconfig = account(lab, objects, folder, namespace)
+    options = configuration(tmp_path / "configuration", starrocks=quick(starrocks))
+    operation = Operation(tmp_path, kubeconfig, options)
+    watched(operation.api, f"/apis/rollout.steady.dev/v1alpha1/namespaces/{namespace}/starrocksupgrades")
     name = passes.upgrade("3.3.2")
     runs = operation.settle(UPGRADE, starrocks.namespace, name)
     assert len(runs) > 1
@@ -96,7 +108,7 @@ def test_frontends_that_are_gone_hold_an_object_no_longer_than_the_deadline(
     assert (ended.result["phase"], ended.again_in) == ("Releasing", "5.0s")
     assert exists(passes, name)
     assert passes.condition(name, "Blocked") == ("True", "Releasing")
-    configuration(operation.configuration, starrocks={**QUICK, "release_seconds": 1})
+    configuration(operation.configuration, starrocks=quick(starrocks, release_seconds=1))
     operation.settle(UPGRADE, starrocks.namespace, name)
     assert not exists(passes, name)
     assert "Nothing could be put back within 1 seconds" in abandoned(starrocks)
@@ -137,7 +149,7 @@ def test_the_operator_ends_what_a_killed_play_began(
     run = product.start(product.document("3.3.2"), starrocks_upgrade_lease_seconds=5)
     starrocks.wait_switched_off()
     run.kill()
-    configuration(operation.configuration, starrocks={**QUICK, "patience": 2})
+    configuration(operation.configuration, starrocks=quick(starrocks, patience=2))
     name = passes.upgrade("3.3.2")
     operation.settle(UPGRADE, starrocks.namespace, name)
     assert passes.status(name)["phase"] == "Succeeded"
@@ -161,7 +173,7 @@ def test_a_play_ends_what_a_killed_operator_began(
 
 
 def test_the_author_of_an_object_sets_no_variable_of_the_operator(
-    calm: StarRocks, asked: Driver, tmp_path: Path
+    calm: StarRocks, asked: Driver, operator_account: Path, tmp_path: Path
 ) -> None:
     """A field that is named like a variable loses against the watch; one that is a template stays text."""
     witness = tmp_path / "witness"
@@ -174,8 +186,8 @@ def test_the_author_of_an_object_sets_no_variable_of_the_operator(
         "clusterRef": {"name": hostile},
     }
     metadata = {"name": "hostile", "namespace": calm.namespace}
-    folder = configuration(tmp_path / "configuration", starrocks=QUICK)
-    operation = Operation(tmp_path, calm.api, calm.lab.kubeconfig, folder)
+    folder = configuration(tmp_path / "configuration", starrocks=quick(calm))
+    operation = Operation(tmp_path, operator_account, folder)
     ended = operation.run(UPGRADE, {"metadata": metadata, "spec": spec}).succeeded()
     assert ended.result["message"] == f"StarRocksUpgrade {calm.namespace}/hostile does not exist"
     assert not witness.exists()

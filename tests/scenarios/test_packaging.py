@@ -15,6 +15,7 @@ from typing import Any
 import make_bundle
 import pytest
 import yaml
+from scenarios import rights
 from scenarios.cluster import StarRocks
 from scenarios.conftest import MakeCluster, MakeDriver
 from scenarios.manifests import (
@@ -23,16 +24,16 @@ from scenarios.manifests import (
     account_kubeconfig,
     applied,
     built,
-    rights,
+    in_one_namespace,
     rules,
     used,
     watched,
 )
 from scenarios.operating import Operation, configuration
 from scenarios.reconciling import Passes
+from scenarios.rights import ACCESS
 
 from steadylab import Lab, build
-from steadylab.kube import Api
 
 UPGRADE, CLUSTER = "StarRocksUpgrade", "StarRocksCluster"
 # A Job is found by a list where the watch has not begun yet, and sizes are asked for where an autoscaler rules. An
@@ -91,10 +92,13 @@ def test_a_budget_stands_only_where_two_replicas_do(overlay: str, lab: Lab) -> N
     assert bool(budgets) is (deployment["spec"]["replicas"] > 1)
 
 
-def test_in_one_namespace_there_is_no_right_beyond_it(lab: Lab) -> None:
-    objects = built(lab, "namespaced")
+@pytest.mark.parametrize("namespace", [NAMESPACE, "databases"])
+def test_in_one_namespace_there_is_no_right_beyond_it(namespace: str, lab: Lab, tmp_path: Path) -> None:
+    objects = in_one_namespace(lab, namespace, tmp_path)
     assert {item["kind"] for item in objects if item["kind"].startswith("Cluster")} == set()
-    assert {item["metadata"].get("namespace") for item in objects} == {NAMESPACE}
+    assert {item["metadata"].get("namespace") for item in objects} == {namespace}
+    bindings = [item for item in objects if item["kind"] == "RoleBinding"]
+    assert {subject["namespace"] for item in bindings for subject in item["subjects"]} == {namespace}
     (deployment,) = [item for item in objects if item["kind"] == "Deployment"]
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     (watched,) = [entry for entry in container["env"] if entry["name"] == "WATCH_NAMESPACE"]
@@ -113,13 +117,15 @@ def test_the_other_namespaces_keep_their_secrets(lab: Lab) -> None:
     assert bound & reading == set()
 
 
-def test_the_files_of_the_configuration_are_understood(lab: Lab, calm: StarRocks, tmp_path: Path) -> None:
+def test_the_files_of_the_configuration_are_understood(
+    lab: Lab, calm: StarRocks, operator_account: Path, tmp_path: Path
+) -> None:
     (found,) = [item for item in built(lab, "default") if item["metadata"]["name"] == "steady-rollout-configuration"]
     content = {name.removesuffix(".yml"): yaml.safe_load(text) for name, text in found["data"].items()}
     # The lab's frontends are not reached directly.
     content["starrocks"].pop("fe_transport")
     folder = configuration(tmp_path / "configuration", **content)
-    operation = Operation(tmp_path, calm.api, calm.lab.kubeconfig, folder)
+    operation = Operation(tmp_path, operator_account, folder)
     assert operation.run(CLUSTER, calm.resource).succeeded().result["phase"] == "None"
 
 
@@ -128,19 +134,17 @@ def test_no_right_of_the_operator_is_idle(
 ) -> None:
     """A preparation by annotations, an upgrade with a script and a guard, one that goes back, and a deletion."""
     starrocks = cluster(fe=1, be=2)
-    static = {pod: f"{entry['host']}:{entry['port']}" for pod, entry in starrocks.state["frontends"].items()}
     folder = configuration(
         tmp_path / "configuration",
         installation={"hooks": {"scripts": {"image": "example.com/hooks:1-never"}}},
-        starrocks={"fe_addresses": static, "patience": 2, "lease_seconds": 5},
+        starrocks={**ACCESS, "fe_addresses": starrocks.addresses, "patience": 2, "lease_seconds": 5},
     )
     kubeconfig = account_kubeconfig(starrocks.lab, tmp_path)
-    api = Api(kubeconfig)
-    operation = Operation(tmp_path, api, kubeconfig, folder)
+    operation = Operation(tmp_path, kubeconfig, folder)
     passes = Passes(starrocks, driver(starrocks))
     since = starrocks.mark()
     for path in ("/apis/rollout.steady.dev/v1alpha1/starrocksupgrades", "/apis/starrocks.com/v1/starrocksclusters"):
-        watched(api, path)
+        watched(operation.api, path)
     passes.annotate(prepare="true", hooks="disable-balancer")
     while (passes.mirror or {}).get("phase") != "Completed":
         operation.reconcile(CLUSTER, starrocks.namespace, starrocks.name)
@@ -164,7 +168,7 @@ def test_no_right_of_the_operator_is_idle(
     starrocks.assert_settings()
     starrocks.assert_released()
     roles = ("starrocks", "starrocks-secrets", "starrocksclusters", "starrocksupgrades")
-    granted = rights(rules(installed, *(f"steady-rollout-{role}" for role in roles)))
+    granted = rights.of(rules(installed, *(f"steady-rollout-{role}" for role in roles)))
     found = used(starrocks.lab.audit_entries()[since.audit :])
     assert granted - found - UNSEEN == set(), sorted(found)
     assert found - granted == set()

@@ -10,20 +10,20 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 import pytest
 import yaml
 from scenarios.cluster import COMPONENTS, Object, StarRocks
-from scenarios.conftest import MakeCluster, MakeDriver
+from scenarios.conftest import MakeCluster, MakeDriver, make_cluster
 from scenarios.playbook import ROOT
+from scenarios.rights import ROOT_SECRET, USER_SECRET, named, shipped
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.preparation import Preparation
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.snapshot import Component
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.status import mirror
 from steadylab import Lab
 from steadylab.kube import MERGE_PATCH, Api, ApiError, path_of
-from steadylab.objects import PASSWORD
 
 POLICY: Final = ROOT / "operator" / "policies" / "starrocks-preparation.yml"
 NAME: Final = "starrocks-preparation.rollout.steady.dev"
@@ -151,8 +151,7 @@ def wait_effective(fence: Fence) -> None:
 @pytest.fixture(scope="module")
 def shared(lab: Lab) -> Iterator[Fence]:
     """A cluster whose specification no test of this module changes."""
-    spec = lab.add_cluster("prod", "fenced", fe=1, be=1)
-    starrocks = StarRocks(lab, spec, PASSWORD)
+    starrocks = make_cluster(lab, namespace="fenced", fe=1, be=1)
     yield from fence_of(starrocks)
     lab.remove_namespace(starrocks.namespace, wait=False)
 
@@ -429,11 +428,9 @@ def fenced(cluster: MakeCluster) -> Iterator[Fence]:
 @pytest.mark.parametrize("version", ["3.3.2", "3.3.2-broken"], ids=["upgrade", "rollback"])
 def test_the_products_own_upgrade_and_rollback_pass(version: str, fenced: Fence, driver: MakeDriver) -> None:
     starrocks = fenced.starrocks
-    rules: list[dict[str, Any]] = yaml.safe_load(
-        (ROOT / "operator" / "rbac" / "starrocks-upgrade-role.yml").read_text("utf-8")
-    )["rules"]
     product = driver(starrocks)
-    kubeconfig = starrocks.lab.user_kubeconfig(RUNNER, rules, starrocks.namespace)
+    granted = named(shipped("upgrade"), {ROOT_SECRET: USER_SECRET})
+    kubeconfig = starrocks.lab.user_kubeconfig(RUNNER, granted, starrocks.namespace)
     run = product.run(product.document(None, target={"images": {"be": image("be", version)}}), kubeconfig=kubeconfig)
     if version == "3.3.2":
         run.succeeded()

@@ -8,13 +8,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from scenarios import rights
 from scenarios.cluster import StarRocks
 from scenarios.conftest import MakeCluster
-from scenarios.manifests import account_kubeconfig, applied, built, rights, rules, used
+from scenarios.manifests import account_kubeconfig, applied, built, rules, used
 from scenarios.operating import configuration
 from scenarios.playbook import Driver
 from scenarios.real_operator import awaited, gone, needed, phase_is, running
 from scenarios.reconciling import Passes
+from scenarios.rights import ACCESS
 
 pytestmark = [needed, pytest.mark.usefixtures("upgrades_defined")]
 
@@ -29,8 +31,8 @@ def test_lives_of_objects_under_the_real_operator(starrocks: StarRocks, product:
     lab, passes = starrocks.lab, Passes(starrocks, product)
     manifests = built(lab, "without-policies")
     applied(lab, manifests, tmp_path)
-    static = {pod: f"{entry['host']}:{entry['port']}" for pod, entry in starrocks.state["frontends"].items()}
-    folder = configuration(tmp_path / "configuration", starrocks={"fe_addresses": static, "patience": 0})
+    options = {**ACCESS, "fe_addresses": starrocks.addresses, "patience": 0}
+    folder = configuration(tmp_path / "configuration", starrocks=options)
     mark = starrocks.mark()
     with running(lab, tmp_path, folder, account_kubeconfig(lab, tmp_path)) as log:
         # An upgrade, from its creation to its deletion.
@@ -63,7 +65,7 @@ def test_lives_of_objects_under_the_real_operator(starrocks: StarRocks, product:
     assert "Read object from cache" not in text
     assert "did not receive playbook_on_stats event" not in text
     roles = ("starrocks", "starrocks-secrets", "starrocksclusters", "starrocksupgrades", "dbupgrades")
-    granted = rights(rules(manifests, *(f"steady-rollout-{role}" for role in roles)))
+    granted = rights.of(rules(manifests, *(f"steady-rollout-{role}" for role in roles)))
     entries = [entry for entry in lab.audit_entries()[mark.audit :] if entry["responseStatus"]["code"] != 403]
     assert used(entries) <= granted
     own = {("list", "starrocksupgrades"), ("watch", "starrocksupgrades"), ("update", "starrocksupgrades")}

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
+from scenarios import rights
 from scenarios.cluster import StarRocks
 from scenarios.conftest import READY_SECONDS, assert_no_secret, make_cluster
 from scenarios.playbook import ROOT, Document, Driver, Run
@@ -64,13 +65,14 @@ def scripted(script_lab: Lab, tmp_path: Path) -> Iterator[MakeScripted]:
         assert_no_secret(starrocks, tmp_path)
         for root, kind in (("/apis/batch/v1", "jobs"), ("/api/v1", "pods")):
             found = starrocks.api.request("GET", f"{root}/namespaces/{starrocks.namespace}/{kind}")
-            assert starrocks.password not in json.dumps(found), kind
+            text = json.dumps(found)
+            assert [one for one in (starrocks.password, starrocks.user_password) if one in text] == [], kind
         script_lab.remove_namespace(starrocks.namespace, wait=False)
 
 
 def product_for(starrocks: StarRocks, tmp_path: Path) -> Driver:
-    """The product, for that cluster."""
-    return Driver(tmp_path, starrocks.lab.kubeconfig, starrocks.name, starrocks.namespace)
+    """The product, for that cluster, by who may run scripts."""
+    return Driver(tmp_path, starrocks).with_hooks()
 
 
 def stages(key: str, **fields: Any) -> dict[str, Any]:
@@ -110,7 +112,7 @@ def test_a_script_runs_before_the_first_pod_with_the_fe_and_its_password(
     upgraded(starrocks, tmp_path, "talk.sh").succeeded()
     kept = hook(starrocks)
     assert kept["outcome"] == "done"
-    assert kept["log"].splitlines() == ["hello from pre of prod", "'root'@'%'", "the password is ********"]
+    assert kept["log"].splitlines() == ["hello from pre of prod", f"'{rights.USER}'@'%'", "the password is ********"]
     asked = [entry for entry in starrocks.queries(mark) if entry["sql"] == "SELECT current_user()"]
     assert [entry["result"] for entry in asked] == ["ok"]
 
@@ -196,6 +198,7 @@ def test_a_killed_run_finds_the_same_job(scripted: MakeScripted, tmp_path: Path)
     """The script hangs in its second statement until the run that began it is dead."""
     waits = 'mysql -u "$FE_USER" -e "ALTER SYSTEM CREATE IMAGE"\nmysql -u "$FE_USER" -e "SHOW DATABASES"\necho once\n'
     starrocks = scripted({"wait.sh": waits})
+    starrocks.grant_node()
     starrocks.faults({"kind": "hang", "match": "SHOW DATABASES"})
     product = product_for(starrocks, tmp_path)
     document = product.document(None, target=BACKENDS_ONLY, stages=stages("wait.sh"))
@@ -235,7 +238,7 @@ def test_a_label_on_the_namespace_allows_them(scripted: MakeScripted, tmp_path: 
 def test_a_password_that_stands_in_no_secret_is_refused(scripted: MakeScripted, tmp_path: Path) -> None:
     starrocks = scripted({"hello.sh": HELLO})
     mark = starrocks.mark()
-    product = product_for(starrocks, tmp_path)
+    product = product_for(starrocks, tmp_path).as_root()
     document = product.document(None, target=BACKENDS_ONLY, stages=stages("hello.sh"))
     access = {"starrocks_access": {"fe_password": "n0t-this-one"}}
     product.preflight(document, **ALLOWED, **access).failed("fe_password", "from a Secret alone", "fe_password_secret")
@@ -285,6 +288,9 @@ def test_a_preparation_runs_a_script_of_the_clusters_own_spec(scripted: MakeScri
     passes.change_spec(starRocksFeSpec={"upgradeHooks": None})
     passes.until("None", installation=installation)
     starrocks.assert_settings()
+    found = rights.used(starrocks.requests(mark))
+    assert {("create", "jobs"), ("get", "pods/log")} <= found
+    assert found <= rights.of([*rights.shipped("reconcile"), *rights.shipped("hooks")])
 
 
 def test_the_example_of_the_documentation(scripted: MakeScripted, tmp_path: Path) -> None:

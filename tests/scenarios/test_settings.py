@@ -90,7 +90,7 @@ def test_a_value_that_somebody_sets_meanwhile_is_a_conflict(starrocks: StarRocks
 
 def test_an_image_that_somebody_patches_meanwhile_stops_the_run(cluster: MakeCluster, product: Driver) -> None:
     starrocks = cluster(fe=3, be=2)
-    product = Driver(product.directory / "two", product.kubeconfig, starrocks.name, starrocks.namespace)
+    product = Driver(product.directory / "two", starrocks)
     run = held_in_the_window(starrocks, product)
     starrocks.set_image("be", "starrocks/be-ubuntu:3.3.9")
     starrocks.simulate(tablets={"broken": 0})
@@ -114,7 +114,7 @@ def test_tablets_heal_only_in_the_window(starrocks: StarRocks, product: Driver) 
 
 
 def test_the_password_is_rotated_in_the_middle(starrocks: StarRocks, product: Driver) -> None:
-    run = held_in_the_window(starrocks, product)
+    run = held_in_the_window(starrocks, product.as_root())
     new = "canary-second-0ver-the-hills"
     data = {"data": {"password": base64.b64encode(new.encode()).decode()}}
     starrocks.api.patch("Secret", "prod-root", data, starrocks.namespace)

@@ -98,6 +98,7 @@ def test_hooks_run_before_the_first_pod_and_after_the_last(starrocks: StarRocks,
 
 
 def test_the_example_of_the_documentation(starrocks: StarRocks, product: Driver) -> None:
+    starrocks.grant_node()
     page = (ROOT / "docs" / "hooks.md").read_text("utf-8")
     example = yaml.safe_load(page.partition("```yaml\n")[2].partition("```")[0])["spec"]
     body = {"metadata": {"name": "upgrade-checks"}, "data": {"after.sql": "SHOW FRONTENDS;\nSELECT 1;\n"}}
@@ -256,7 +257,7 @@ def test_unsafe_sql_needs_the_installation_or_the_namespace(starrocks: StarRocks
     label = {"metadata": {"labels": {"rollout.steady.dev/allow-unsafe-hooks": "true"}}}
     starrocks.api.patch("Namespace", starrocks.namespace, label)
     again = product.document(None, target={"images": {"be": "starrocks/be-ubuntu:3.3.3"}}, stages=stages)
-    product.run(again).succeeded()
+    product.with_hooks().run(again).succeeded()
     assert sent(starrocks, mark, UNSAFE) == 2
 
 

@@ -191,7 +191,7 @@ def test_a_password_that_changes_in_the_middle(
 ) -> None:
     """Every FE is replaced after the change, so each has to be logged in to anew."""
     offer(starrocks, authority)
-    run = product.start(upgrade(product), **access(tmp_path))
+    run = product.as_root().start(upgrade(product), **access(tmp_path))
     starrocks.wait_switched_off()
     password = f"{starrocks.password}-changed"
     secret = {"data": {"password": base64.b64encode(password.encode()).decode()}}

@@ -690,8 +690,9 @@ class Lab:
         path = self.directory / "kubeconfigs" / f"user-{name}"
         authority = (self.directory / "pki" / "ca.crt").read_bytes()
         plane.write_private(path, plane.kubeconfig(server, authority, name, pair, namespace or "default"))
+        api = self.setup_api
         for manifest in _grant(name, rules, namespace, self.name):
-            self.setup_api.apply(manifest)
+            api.apply(manifest)
         return path
 
     def kubectl(self, *arguments: str, check: bool = True, kubeconfig: Path | None = None) -> str:

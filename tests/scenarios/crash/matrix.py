@@ -31,7 +31,8 @@ class Story:
     """An upgrade: what is asked for, and the tag that all pods of a component have in the end.
 
     `leader` leads at first, in a StarRocks that can transfer its leader; `released`: an earlier run left its lease.
-    `component` is the one that the upgrade is about; empty means all. `front` plays it.
+    `component` is the one that the upgrade is about; empty means all. `front` plays it. `node`: it has statements that
+    need NODE.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Story:
     released: bool = False
     component: str = ""
     front: type[Play | Upgrade | Preparation] = Play
+    node: bool = False
 
     @property
     def succeeds(self) -> bool:
@@ -58,6 +60,7 @@ STORIES: Final = (
         "3.3.2",
         leader="prod-fe-2",
         released=True,
+        node=True,
     ),
     Story(
         "hooks",
@@ -75,6 +78,7 @@ STORIES: Final = (
         },
         "3.3.2",
         component="be",
+        node=True,
     ),
     Story(
         "passes",
@@ -177,6 +181,8 @@ def _prepare(starrocks: StarRocks, story: Story) -> None:
         starrocks.simulate(leader=story.leader, options={"transfer_leader": True})
     if story.released:
         starrocks.add_released_lease()
+    if story.node:
+        starrocks.grant_node()
 
 
 def undisturbed(driver: Driver, starrocks: StarRocks, story: Story, trace: Path) -> probe.Trace:

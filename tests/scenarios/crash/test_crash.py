@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pytest
 from scenarios.cluster import StarRocks
+from scenarios.conftest import make_cluster
 from scenarios.crash import probe
 from scenarios.crash.edges import Kind
 from scenarios.crash.matrix import KINDS, STORIES, Case, Story, all_cases, play, sample, undisturbed
@@ -36,15 +37,13 @@ _NAMES = itertools.count(1)
 
 def fresh(lab: Lab) -> StarRocks:
     """A cluster in a namespace of its own."""
-    namespace = f"crash-{os.getpid()}-{next(_NAMES)}"
-    spec = lab.add_cluster("prod", namespace, fe=3, be=2, password=f"canary-{namespace}")
-    return StarRocks(lab, spec, f"canary-{namespace}")
+    return make_cluster(lab, namespace=f"crash-{os.getpid()}-{next(_NAMES)}", fe=3, be=2)
 
 
 def driver_of(starrocks: StarRocks, folder: Path) -> Driver:
     """The product, for that cluster."""
     folder.mkdir(parents=True, exist_ok=True)
-    return Driver(folder, starrocks.lab.kubeconfig, starrocks.name, starrocks.namespace)
+    return Driver(folder, starrocks)
 
 
 @pytest.fixture(scope="session")
