@@ -31,6 +31,7 @@ from ansible_collections.steady.rollout.plugins.module_utils._engine.hook_source
 from ansible_collections.steady.rollout.plugins.module_utils._engine.ledger import LABELS, await_free, target_name
 from ansible_collections.steady.rollout.plugins.module_utils._engine.scripts import NEEDS as SCRIPT_NEEDS
 from ansible_collections.steady.rollout.plugins.module_utils._engine.scripts import check_password
+from ansible_collections.steady.rollout.plugins.module_utils._engine.steps.guarding import check_guard
 from ansible_collections.steady.rollout.plugins.module_utils._fe import statements
 from ansible_collections.steady.rollout.plugins.module_utils._fe.connect import Frontends, Session
 from ansible_collections.steady.rollout.plugins.module_utils._fe.observe import FeView, observe
@@ -76,8 +77,8 @@ def run(call: Call) -> Result:
         await_free(target.client, target.namespace, target.cluster, call.params["wait_for_lease"], call.clock)
     objects, handover = target.read()
     _check_tls(target, objects, spec)
-    if spec is not None and any(entry.is_script for entry in spec.stages.entries):
-        check_password(target.fe, objects.resource)
+    if spec is not None:
+        _check_passwords(target, spec, objects)
     if call.params["progress"]:
         earlier = from_text(call.params["progress"], cluster=target.cluster, namespace=target.namespace)
         handover = handover.continuing(earlier)
@@ -155,6 +156,14 @@ def _check_rights(target: Target, spec: UpgradeSpec) -> None:
             f"not allowed in namespace {target.namespace}: {'; '.join(str(need) for need in missing)}",
             remedy="grant in a Role: " + " ".join(need.rule() for need in missing),
         )
+
+
+def _check_passwords(target: Target, spec: UpgradeSpec, objects: ClusterObjects) -> None:
+    """What runs as a Job beside this run must be able to log in too."""
+    if any(entry.is_script for entry in spec.stages.entries):
+        check_password(target.fe, objects.resource)
+    if spec.guard.image:
+        check_guard(target.fe, objects.resource)
 
 
 def _check_tls(target: Target, objects: ClusterObjects, spec: UpgradeSpec | None) -> None:

@@ -10,10 +10,27 @@ import contextlib
 from dataclasses import replace
 from functools import partial
 
-from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Conflict, NotFound
+from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Conflict, NotFound, Refused
 from ansible_collections.steady.rollout.plugins.module_utils._domain.starrocks.guard import guard_job, guard_name
 from ansible_collections.steady.rollout.plugins.module_utils._engine.steps.context import StepContext
+from ansible_collections.steady.rollout.plugins.module_utils._fe.options import FeOptions
 from ansible_collections.steady.rollout.plugins.module_utils._kube.paths import path_to
+from ansible_collections.steady.rollout.plugins.module_utils._kube.read import Object, root_credentials
+
+
+def check_guard(fe: FeOptions, resource: Object) -> None:
+    """Refuse a password that only this run knows: the guard could not log in when it is needed.
+
+    No secret goes into its Job. It reads the Secret that the run names, or for root what the StarRocksCluster names.
+    """
+    own = fe.user == "root" and root_credentials(resource) is not None
+    if fe.password is not None and not fe.secret and not own:
+        raise Refused(
+            "fe_password",
+            None,
+            "the guard (spec.guard) cannot have it and could not log in",
+            remedy="name the Secret that holds it: fe_password_secret",
+        )
 
 
 def start_guard(context: StepContext) -> None:
