@@ -21,6 +21,7 @@ from typing import Final
 
 import urllib3
 
+from steadylab.informer import follow
 from steadylab.kube import Api, ApiError, Object
 from steadylab.mysql import DIRECTORY, POD
 
@@ -152,26 +153,17 @@ class Forwarder:
 
     def follow(self) -> None:
         """Watch FE pods for ever."""
-        stop = threading.Event()
-        while True:
-            try:
-                self._follow()
-            except (ApiError, urllib3.exceptions.HTTPError) as error:
-                LOG.warning("watch of pods ended: %s", error)
-                stop.wait(1)
+        follow(self._api, "Pod", self._saw_all, self._changed, FE_SELECTOR)
 
-    def _follow(self) -> None:
-        listed = self._api.list("Pod", selector=FE_SELECTOR)
-        for pod in listed["items"]:
+    def _saw_all(self, pods: Sequence[Object]) -> None:
+        for pod in pods:
             self.saw(pod)
-        version = listed["metadata"]["resourceVersion"]
-        while True:
-            for kind, pod in self._api.watch("Pod", version, selector=FE_SELECTOR):
-                version = pod["metadata"]["resourceVersion"]
-                if kind == "DELETED":
-                    self.gone(pod)
-                elif kind != "BOOKMARK":
-                    self.saw(pod)
+
+    def _changed(self, event: str, pod: Object) -> None:
+        if event == "DELETED":
+            self.gone(pod)
+        else:
+            self.saw(pod)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

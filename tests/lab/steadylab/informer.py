@@ -13,6 +13,7 @@ import copy
 import logging
 import threading
 from collections.abc import Callable
+from typing import NoReturn
 
 import urllib3
 
@@ -21,6 +22,34 @@ from steadylab.kube import Api, ApiError, Object
 LOG = logging.getLogger("steadylab.informer")
 # A definition that was just made answers 429 for a moment.
 BUSY_SECONDS, RETRY_SECONDS = 0.1, 1.0
+
+
+def follow(
+    api: Api,
+    kind: str,
+    listed: Callable[[list[Object]], None],
+    changed: Callable[[str, Object], None],
+    selector: str = "",
+    retry_seconds: float = RETRY_SECONDS,
+) -> NoReturn:
+    """List and watch the objects of a kind, those with the label selector, for ever; after a break list again.
+
+    `listed` gets each list as a whole, `changed` the type and object of each event from there on, bookmarks apart.
+    """
+    pause = threading.Event()
+    while True:
+        try:
+            found = api.list(kind, selector=selector)
+            listed(found["items"])
+            version = found["metadata"]["resourceVersion"]
+            while True:
+                for event, item in api.watch(kind, version, selector=selector):
+                    version = item["metadata"]["resourceVersion"]
+                    if event != "BOOKMARK":
+                        changed(event, item)
+        except (ApiError, urllib3.exceptions.HTTPError) as error:
+            LOG.warning("watch of %s ended: %s", kind, error)
+            pause.wait(BUSY_SECONDS if getattr(error, "status", 0) == 429 else retry_seconds)
 
 
 class Informer:
@@ -36,7 +65,8 @@ class Informer:
 
     def start(self) -> None:
         """Follow in a thread of its own, as long as the process lives."""
-        threading.Thread(target=self._follow_for_ever, daemon=True, name=f"informer-{self._kind}").start()
+        arguments = (self._api, self._kind, self._list, self._take)
+        threading.Thread(target=follow, args=arguments, daemon=True, name=f"informer-{self._kind}").start()
 
     def wait(self) -> None:
         """Until the first list is there: before it, an object that is missing says nothing."""
@@ -57,28 +87,12 @@ class Informer:
             ]
             return copy.deepcopy(found)
 
-    def _follow_for_ever(self) -> None:
-        stop = threading.Event()
-        while True:
-            try:
-                self._follow()
-            except (ApiError, urllib3.exceptions.HTTPError) as error:
-                LOG.warning("watch of %s ended: %s", self._kind, error)
-                stop.wait(BUSY_SECONDS if getattr(error, "status", 0) == 429 else RETRY_SECONDS)
-
-    def _follow(self) -> None:
-        listed = self._api.list(self._kind)
+    def _list(self, items: list[Object]) -> None:
         with self._lock:
-            self._objects = {_key(item): item for item in listed["items"]}
+            self._objects = {_key(item): item for item in items}
         self._listed.set()
-        for item in listed["items"]:
+        for item in items:
             self._changed(self._kind, item)
-        version = listed["metadata"]["resourceVersion"]
-        while True:
-            for event, item in self._api.watch(self._kind, version):
-                version = item["metadata"]["resourceVersion"]
-                if event != "BOOKMARK":
-                    self._take(event, item)
 
     def _take(self, event: str, item: Object) -> None:
         with self._lock:

@@ -8,15 +8,13 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-import urllib3
-
-from steadylab.kube import Api, ApiError, Object
+from steadylab.informer import follow
+from steadylab.kube import Api, Object
 from steadylab.podrunner import LABEL
 from steadylab.podrunner.images import Table
 from steadylab.podrunner.pod import PodRun, Surroundings
@@ -35,27 +33,19 @@ class Follower:
 
     def follow_for_ever(self) -> None:
         """List and watch; after a break list again and do what was missed."""
-        pause = threading.Event()
-        while True:
-            try:
-                self._follow()
-            except (ApiError, urllib3.exceptions.HTTPError) as error:
-                LOG.warning("the watch of pods broke: %s", error)
-                pause.wait(_RETRY_SECONDS)
+        follow(self._shared.api, "Pod", self._saw_all, self._changed, SELECTOR, _RETRY_SECONDS)
 
-    def _follow(self) -> None:
-        listed = self._shared.api.list("Pod", selector=SELECTOR)
-        present = {pod["metadata"]["uid"] for pod in listed["items"]}
-        for uid in self._runs.keys() - present:
+    def _saw_all(self, pods: Sequence[Object]) -> None:
+        for uid in self._runs.keys() - {pod["metadata"]["uid"] for pod in pods}:
             self._remove(uid)
-        for pod in listed["items"]:
+        for pod in pods:
             self._see(pod)
-        version = listed["metadata"]["resourceVersion"]
-        for event, pod in self._shared.api.watch("Pod", version, selector=SELECTOR):
-            if event == "DELETED":
-                self._remove(pod["metadata"]["uid"])
-            elif event != "BOOKMARK":
-                self._see(pod)
+
+    def _changed(self, event: str, pod: Object) -> None:
+        if event == "DELETED":
+            self._remove(pod["metadata"]["uid"])
+        else:
+            self._see(pod)
 
     def _see(self, pod: Object) -> None:
         uid = pod["metadata"]["uid"]
