@@ -8,7 +8,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -137,12 +136,7 @@ def crd(lab: Lab) -> str:
     body = yaml.safe_load(CRD.read_text())
     name = str(body["metadata"]["name"])
     lab.setup_api.apply(body)
-
-    def established(found: dict[str, Any] | None) -> bool:
-        entries = ((found or {}).get("status") or {}).get("conditions") or []
-        return any(entry["type"] == "Established" and entry["status"] == "True" for entry in entries)
-
-    lab.setup_api.wait_for("CustomResourceDefinition", name, None, established, 30)
+    lab.setup_api.wait_served(name)
     return name
 
 

@@ -72,18 +72,13 @@ def define(lab: Lab, name: str) -> None:
     """Apply a definition as it is shipped, and wait until it is served."""
     path = ROOT / "operator" / "crds" / f"{name}.yaml"
     lab.kubectl("apply", "--server-side", "--validate=strict", f"--filename={path}")
-    lab.setup_api.wait_for("CustomResourceDefinition", name, None, _established, 30)
+    lab.setup_api.wait_served(name)
 
 
 @pytest.fixture(scope="session")
 def operator_account(lab: Lab, upgrades_defined: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A kubeconfig of the operator's service account, with the rights that operator/kustomize gives it in a cluster."""
     return account(lab, built(lab, "without-policies"), tmp_path_factory.mktemp("account"))
-
-
-def _established(definition: dict[str, Any] | None) -> bool:
-    conditions = ((definition or {}).get("status") or {}).get("conditions") or ()
-    return any(entry["type"] == "Established" and entry["status"] == "True" for entry in conditions)
 
 
 def make_cluster(lab: Lab, *, namespace: str = "", **parameters: Any) -> StarRocks:

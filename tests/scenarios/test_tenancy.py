@@ -19,7 +19,6 @@ from steadylab.kube import MERGE_PATCH, Api, ApiError
 
 Json = dict[str, Any]
 POLICIES = ROOT / "operator" / "policies" / "tenancy.yml"
-DATABASE_CRD = ROOT / "operator" / "crds" / "dbupgrades.dbupgrade.subbug.learning.yaml"
 EFFECTIVE_SECONDS = 30.0
 _COUNTER = itertools.count(1)
 WRITE = [
@@ -98,10 +97,8 @@ class Tenant:
 
 
 @pytest.fixture(scope="module")
-def tenant(lab: Lab, upgrades_defined: None) -> Iterator[Tenant]:
+def tenant(lab: Lab, upgrades_defined: None, databases_defined: None) -> Iterator[Tenant]:
     """A tenant inside the policies, which go again afterwards."""
-    lab.kubectl("apply", "--server-side", "--validate=strict", f"--filename={DATABASE_CRD}")
-    lab.kubectl("wait", "--for=condition=Established", "crd/dbupgrades.dbupgrade.subbug.learning")
     lab.kubectl("apply", "--server-side", "--validate=strict", f"--filename={POLICIES}")
     made = Tenant(lab)
     nobody = made.person()

@@ -285,6 +285,18 @@ class Api:
                 if event != "BOOKMARK" and wanted(None if event == "DELETED" else item):
                     return
 
+    def wait_served(self, definition: str, seconds: float = 30) -> None:
+        """Wait until the kind of a CustomResourceDefinition of that name is served.
+
+        :raises TimeoutError: it is not after that many seconds.
+        """
+        self.wait_for("CustomResourceDefinition", definition, None, _established, seconds)
+
+
+def _established(definition: Object | None) -> bool:
+    conditions = ((definition or {}).get("status") or {}).get("conditions") or ()
+    return any(entry["type"] == "Established" and entry["status"] == "True" for entry in conditions)
+
 
 def _lines(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
     rest = b""

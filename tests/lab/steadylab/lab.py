@@ -253,7 +253,7 @@ class Lab:
             api.apply(definition)
         self._start_programs(new, parameters, forward=True)
         for definition in definitions:
-            api.wait_for("CustomResourceDefinition", definition["metadata"]["name"], None, _established, 30)
+            api.wait_served(definition["metadata"]["name"])
         # The first pods are ready at once: who starts a lab wants a running cluster. Later ones take their time.
         new.start_kubelets(kubelet.Timing(ready=0))
         for node in NODES:
@@ -405,7 +405,7 @@ class Lab:
             definition = next(entry for entry in objects.crds() if entry["metadata"]["name"] == name)
             definition["metadata"]["labels"] = {LAB_LABEL: self.name}
             api.apply(definition)
-            api.wait_for("CustomResourceDefinition", name, None, _established, 30)
+            api.wait_served(name)
 
     def _remove_objects(self, api: Api) -> None:
         """Remove from an existing cluster what carries this lab's label, and wait until it is gone."""
@@ -760,11 +760,6 @@ def _marked(kubeconfig: str) -> Api:
             f" kubectl create namespace {objects.MARKER_NAMESPACE}"
         )
     return api
-
-
-def _established(definition: Object | None) -> bool:
-    conditions = (definition or {}).get("status", {}).get("conditions") or ()
-    return any(entry["type"] == "Established" and entry["status"] == "True" for entry in conditions)
 
 
 def _running(cluster: Object | None, spec: ClusterSpec) -> bool:
