@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +18,7 @@ from typing import Any, Final
 from urllib.parse import quote, unquote, urlsplit
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from programs import for_ansible
 from scenarios.playbook import BIN, Process, Run
 from scenarios.rights import migrator
 
@@ -271,15 +271,7 @@ class Upgrade:
         return directory
 
     def _environment(self) -> dict[str, str]:
-        own = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "K8S_AUTH_"))}
-        return {
-            **own,
-            "KUBECONFIG": str(self.kubeconfig),
-            "ANSIBLE_HOME": str(self.directory / "ansible"),
-            "ANSIBLE_NOCOLOR": "1",
-            "PYTHONIOENCODING": "utf-8",
-            **self.environment,
-        }
+        return for_ansible(self.kubeconfig, self.directory / "ansible") | self.environment
 
 
 class Later(Clock):

@@ -10,7 +10,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from typing import Any, Final
 from urllib.request import urlopen
 
 import yaml
+from programs import begin, impersonal
 
 from steadylab import Lab
 from steadylab.kube import ApiError
@@ -65,25 +65,16 @@ class Operator:
         places = ["--metrics-bind-address=127.0.0.1:0", "--health-probe-bind-address=127.0.0.1:0"]
         command = [BINARY, "run"] if BINARY else [sys.executable, "-m", "reactor"]
         own = ["--artifacts-dir", str(folder / "artifacts")] if not BINARY else []
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "K8S_AUTH_"))}
-        with self.output.open("wb") as output:
-            self.process = subprocess.Popen(
-                [*command, "--watches-file", str(folder / "watches.yaml"), *places, *own, *flags],
-                cwd=folder,
-                env={
-                    **kept,
-                    "KUBECONFIG": str(lab.kubeconfig),
-                    "PYTHONPATH": str(ROOT / "operator"),
-                    "SUITE": str(SUITE),
-                    "NOTES": str(self.notes),
-                    "ANSIBLE_COLLECTIONS_PATH": str(folder / "collections"),
-                    **variables,
-                },
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        variables = {
+            "KUBECONFIG": str(lab.kubeconfig),
+            "PYTHONPATH": str(ROOT / "operator"),
+            "SUITE": str(SUITE),
+            "NOTES": str(self.notes),
+            "ANSIBLE_COLLECTIONS_PATH": str(folder / "collections"),
+            **variables,
+        }
+        command += ["--watches-file", str(folder / "watches.yaml"), *places, *own, *flags]
+        self.process = begin(command, self.output, impersonal() | variables, folder)
 
     @property
     def said(self) -> str:

@@ -11,7 +11,6 @@ makeParameters, and internal/ansible/watches/watches.go), and how a run is judge
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
+from programs import impersonal
 from scenarios.playbook import BIN, ROOT, Process
 
 from steadylab.kube import Api, ApiError
@@ -214,9 +214,8 @@ class Operation:
         return self.api.request("PUT", path, {**resource, "metadata": {**resource["metadata"], "finalizers": names}})
 
     def _environment(self, folder: Path) -> dict[str, str]:
-        own = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "K8S_AUTH_"))}
         return {
-            **own,
+            **impersonal(),
             "KUBECONFIG": str(self.kubeconfig),
             "K8S_AUTH_KUBECONFIG": str(self.kubeconfig),
             "ANSIBLE_COLLECTIONS_PATH": str(self.collections),

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from programs import begin, for_ansible
 from scenarios import rights
 from scenarios.cluster import StarRocks
 
@@ -95,16 +96,7 @@ class Process:
         self._began = time.monotonic()
         self._directory = directory
         self._output = directory / "output"
-        with self._output.open("wb") as output:
-            self._process = subprocess.Popen(
-                command,
-                cwd=ROOT,
-                env=dict(environment),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        self._process = begin(command, self._output, environment, ROOT)
 
     @property
     def running(self) -> bool:
@@ -324,12 +316,4 @@ class Driver:
         return directory
 
     def _environment(self, kubeconfig: Path) -> dict[str, str]:
-        own = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "K8S_AUTH_"))}
-        return {
-            **own,
-            "KUBECONFIG": str(kubeconfig),
-            "ANSIBLE_HOME": str(self.directory / "ansible"),
-            "ANSIBLE_NOCOLOR": "1",
-            "PYTHONIOENCODING": "utf-8",
-            **self.environment,
-        }
+        return for_ansible(kubeconfig, self.directory / "ansible") | self.environment

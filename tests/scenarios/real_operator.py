@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from typing import Any, Final
 import lay_out_image
 import pytest
 import yaml
+from programs import begin, impersonal
 from scenarios.playbook import ROOT
 
 from steadylab import Lab
@@ -54,7 +54,7 @@ def running(
     lay_out_image.lay_out(text, ROOT, tree)
     image = {name: f"{tree}{value}" for name, value in lay_out_image.environment(text).items() if value[0] == "/"}
     environment = {
-        **{key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "K8S_AUTH_", "PYTHON"))},
+        **{key: value for key, value in impersonal().items() if not key.startswith("PYTHON")},
         **image,
         "ROLLOUT_CONFIG": str(configuration),
         "PATH": f"{PYTHON}/bin:{os.environ['PATH']}",
@@ -66,23 +66,14 @@ def running(
         "WATCH_NAMESPACE": "",
     }
     log = folder / "operator.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [PROGRAM, "run", *options(tree / "opt" / "ansible" / watches)],
-            env=environment,
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            yield log
-            assert process.poll() is None, log.read_text("utf-8")[-4000:]
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+    process = begin([PROGRAM, "run", *options(tree / "opt" / "ansible" / watches)], log, environment, folder)
+    try:
+        yield log
+        assert process.poll() is None, log.read_text("utf-8")[-4000:]
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def awaited(lab: Lab, path: str, wanted: Callable[[Json | None], bool], log: Path) -> Json | None:

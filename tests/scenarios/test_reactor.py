@@ -8,12 +8,12 @@ from __future__ import annotations
 import os
 import re
 import signal
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from programs import begin, impersonal
 from scenarios.cluster import StarRocks
 from scenarios.conftest import MakeCluster, MakeDriver
 from scenarios.manifests import Json, account, in_one_namespace, rules
@@ -47,7 +47,6 @@ def with_patches(objects: list[Json]) -> list[Json]:
 def made_operator(starrocks: StarRocks, kubeconfig: Path, folder: Path, name: str) -> Iterator[Path]:
     """`make operator` for the cluster's namespace, until somebody types Ctrl-C; where it prints."""
     options = {**ACCESS, **QUICK, "fe_addresses": starrocks.addresses}
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "K8S_AUTH_"))}
     own = {
         "KUBECONFIG": str(kubeconfig),
         "ROLLOUT_CONFIG": str(configuration(folder / "configuration", starrocks=options)),
@@ -55,21 +54,14 @@ def made_operator(starrocks: StarRocks, kubeconfig: Path, folder: Path, name: st
     }
     flags = "ARGS=--metrics-bind-address=0 --health-probe-bind-address=0"
     screen = folder / f"{name}.log"
-    with screen.open("wb") as output:
-        process = subprocess.Popen(
-            ["make", "--no-print-directory", "operator", flags],
-            cwd=ROOT,
-            env=kept | own,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+    process = begin(["make", "--no-print-directory", "operator", flags], screen, impersonal() | own, ROOT)
     try:
         yield screen
         assert process.poll() is None, screen.read_text("utf-8")
     finally:
-        os.killpg(process.pid, signal.SIGINT)
+        # One that has ended by itself is not there any more, and the test has said so.
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGINT)
         process.wait(60)
 
 
