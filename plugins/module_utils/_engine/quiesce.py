@@ -81,16 +81,21 @@ class Switch:
         """Look at every FE, journal restarts, and return the values that somebody else must have set.
 
         An FE that has restarted is listed with its old StartTime until the leader's next heartbeat, and its value from
-        fe.conf looks like somebody else's until then; so only what stays is returned.
+        fe.conf looks like somebody else's until then; so only what stays is returned, and it is waited for once.
         """
         end: float | None = None
         while True:
             self.world.look(settings=True)
             self.note_restarts()
-            drifts = settings.foreign(self.journal, self.world.seen_settings(), self.world.view.leader)
+            seen = self.world.seen_settings()
+            drifts = settings.foreign(self.journal, seen, self.world.view.leader)
+            confirmed = settings.confirm_foreign(self.journal, drifts, seen)
+            if confirmed == self.journal:
+                return drifts
             now = self.clock.ticks()
             end = now + STALE_SECONDS if end is None else end
-            if not drifts or now >= end:
+            if now >= end:
+                self.ledger.change(replace(self.ledger.record, journal=confirmed))
                 return drifts
             self.ledger.renew()
             self.world.next_change(min(1.0, end - now))

@@ -111,7 +111,8 @@ class Entry:
     """The journal of one setting: what every FE had, the one value to go back to, and what we set.
 
     `sightings` holds the first value seen on each FE after each of its (re)starts, so that a value an FE took from
-    fe.conf or a new version's default is told apart from one that a person set while we worked.
+    fe.conf or a new version's default is told apart from one that a person set while we worked. `foreign` holds those
+    of a person that have been waited for once, so that nobody waits for them again.
     """
 
     key: str
@@ -121,6 +122,7 @@ class Entry:
     state: JournalState = "open"
     note: str = ""
     final: dict[str, str] = field(default_factory=dict)
+    foreign: tuple[Sighting, ...] = ()
 
     def known(self, frontend: str, start_time: str | None) -> set[str]:
         """The values this FE may hold without anybody else having touched it since it started at `start_time`."""
@@ -321,6 +323,19 @@ def foreign(journal: Journal, seen: Mapping[str, FrontendSettings], leader: str 
         if values and (leader not in seen or leader in values):
             found.append(Drift(key, entry.baseline, values))
     return found
+
+
+def confirm_foreign(journal: Journal, drifts: Iterable[Drift], seen: Mapping[str, FrontendSettings]) -> Journal:
+    """The journal with those values as ones that somebody else has set: they stayed although no FE has restarted.
+
+    The journal comes back unchanged when all of them are confirmed already.
+    """
+    entries = dict(journal.entries)
+    for drift in drifts:
+        entry = entries[drift.key]
+        fresh = (Sighting(pod, seen[pod].start_time, value) for pod, value in sorted(drift.values.items()))
+        entries[drift.key] = replace(entry, foreign=tuple(dict.fromkeys((*entry.foreign, *fresh))))
+    return replace(journal, entries=entries)
 
 
 def wanted(journal: Journal, *, window: bool) -> dict[str, str]:
