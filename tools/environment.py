@@ -2,7 +2,7 @@
 # Copyright (c) 2026, the steady.rollout authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Make the checkout's virtual environments: ``.venv``; ``.venv-min`` for the oldest supported versions; ``.venv-aws``.
+"""Make the checkout's virtual environments: ``.venv``, and those that only some tests need, each named in ``FOLDERS``.
 
 An environment counts as made only when its stamp file is there and carries the key of what it was made from; the stamp
 is written last. A killed run therefore leaves a folder that the next run takes down and makes again. One lock file per
@@ -51,16 +51,25 @@ NETWORK_SIGNS = (
 )
 
 
+# By the name of its requirements file: what everything uses, the oldest supported versions, AWS packages, and the
+# Python of the operator's image.
+FOLDERS = {"dev": ".venv", "compat": ".venv-min", "aws": ".venv-aws", "operator": ".venv-operator"}
+
+
 class Unfit(Exception):
     """This machine cannot do what was asked; the message names the lack and its remedy."""
 
 
 @dataclass(frozen=True)
 class Environment:
-    """A virtual environment of the checkout, and the requirements file it is made from."""
+    """A virtual environment of the checkout, and the requirements file it is made from.
+
+    `linked`: whether the checkout is a collection there. The operator's image has one of its own.
+    """
 
     folder: Path
     requirements: Path
+    linked: bool = True
 
     @property
     def python(self) -> Path:
@@ -85,8 +94,10 @@ class Environment:
 
 def environments() -> dict[str, Environment]:
     """The environments by the name of their requirements file."""
-    folders = {"dev": ".venv", "compat": ".venv-min", "aws": ".venv-aws"}
-    return {name: Environment(ROOT / folder, ROOT / "requirements" / f"{name}.txt") for name, folder in folders.items()}
+    return {
+        name: Environment(ROOT / folder, ROOT / "requirements" / f"{name}.txt", linked=name != "operator")
+        for name, folder in FOLDERS.items()
+    }
 
 
 def read_stamp(folder: Path) -> dict[str, str]:
@@ -266,7 +277,8 @@ def make(environment: Environment) -> None:
         interpreter = os.path.realpath(sys.executable)
         subprocess.run([interpreter, *CREATE, environment.folder], check=True, pass_fds=[lock])
         install(environment, lock)
-        link_collection(environment)
+        if environment.linked:
+            link_collection(environment)
         write_stamp(environment.folder, "made", environment.key())
         print(f"{name}: {time.monotonic() - started:4.0f} s  made", flush=True)
 
@@ -274,7 +286,8 @@ def make(environment: Environment) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Check the machine, make what was asked for, return the exit status."""
     parser = argparse.ArgumentParser(description="Make the checkout's virtual environments.")
-    parser.add_argument("names", nargs="*", default=["dev"], help="dev (.venv), compat (.venv-min), aws (.venv-aws)")
+    known = ", ".join(f"{name} ({folder})" for name, folder in FOLDERS.items())
+    parser.add_argument("names", nargs="*", default=["dev"], help=known)
     parser.add_argument("--lab", action="store_true", help="also check that the lab can be built and run here")
     options = parser.parse_args(arguments)
     try:

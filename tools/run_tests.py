@@ -5,15 +5,13 @@
 """Run the suites of tests; say what runs now and since when; end with one line that counts.
 
 ``all`` is every check; ``fast`` needs no lab; ``compat`` uses the oldest supported versions; ``crash`` is the full
-matrix of kills. A test that was skipped proves nothing, so it fails the run unless tests/allowed-skips.txt names it
-with a reason.
+matrix of kills. A test that was skipped proves nothing, so it fails the run.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import fnmatch
 import subprocess
 import sys
 import tempfile
@@ -33,7 +31,6 @@ FAST = ("unit", "tooling")
 SCENARIOS = "scenarios"
 DOMAIN_TESTS = "tests/unit/module_utils/_domain"
 MOLECULE = ROOT / "extensions" / "molecule"
-ALLOWED_SKIPS = ROOT / "tests" / "allowed-skips.txt"
 # What each suite's tests came to and how long each took, as JUnit reports; kept until the suite runs again.
 REPORTS = ROOT / "build" / "tests"
 LONGEST_REASON = 800
@@ -45,7 +42,6 @@ class Tally:
 
     passed: int = 0
     failed: int = 0
-    allowed: int = 0
     skipped: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
@@ -59,7 +55,6 @@ class Tally:
         """Add what another tally counted."""
         self.passed += other.passed
         self.failed += other.failed
-        self.allowed += other.allowed
         self.skipped += other.skipped
         self.failures += other.failures
 
@@ -76,25 +71,12 @@ class Tally:
 
     def summary(self) -> str:
         """The last line: counts as pytest gives them, for people and for CI."""
-        skipped = f", {self.allowed + len(self.skipped)} skipped" if self.allowed or self.skipped else ""
+        skipped = f", {len(self.skipped)} skipped" if self.skipped else ""
         return f"{self.passed} passed, {self.failed} failed{skipped} in {time.monotonic() - self.started:.0f}s"
-
-
-def allowed_skips() -> dict[str, str]:
-    """Patterns of tests that may be skipped, each with its reason; a line without a reason is refused."""
-    allowed = {}
-    for line in ALLOWED_SKIPS.read_text().splitlines() if ALLOWED_SKIPS.exists() else []:
-        if line.strip() and not line.startswith("#"):
-            pattern, bar, reason = (part.strip() for part in line.partition("|"))
-            if not bar or not reason:
-                raise ValueError(f"{ALLOWED_SKIPS.name}: {line!r} gives no reason; write: pattern | reason")
-            allowed[pattern] = reason
-    return allowed
 
 
 def read_report(report: Path, tally: Tally) -> None:
     """Add a JUnit report of pytest to the tally."""
-    allowed = allowed_skips()
     for case in ET.parse(report).getroot().iter("testcase"):
         name = f"{case.get('classname')}::{case.get('name')}"
         skip = case.find("skipped")
@@ -103,8 +85,6 @@ def read_report(report: Path, tally: Tally) -> None:
             tally.count(name, passed=False, reason=textwrap.shorten(wrong.get("message") or "", LONGEST_REASON))
         elif skip is None:
             tally.count(name, passed=True)
-        elif any(fnmatch.fnmatchcase(name, pattern) for pattern in allowed):
-            tally.allowed += 1
         else:
             tally.skipped.append(f"{name}: {skip.get('message')}")
 
@@ -255,13 +235,11 @@ SUITES: dict[str, tuple[Callable[[Tally], None], ...]] = {
 
 
 def report_skips(tally: Tally) -> None:
-    """A skip without permission is a failure, with the reason the test gave."""
+    """A skip is a failure, with the reason the test gave."""
     for skip in tally.skipped:
         print(f"skipped, which counts as missing: {skip}")
     if tally.skipped:
-        tally.count(
-            f"{len(tally.skipped)} tests were skipped and tests/allowed-skips.txt does not allow it", passed=False
-        )
+        tally.count(f"{len(tally.skipped)} tests were skipped", passed=False)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -12,11 +12,9 @@ from database.upgrades import A, B, Upgrade, begun, own_tables
 from scenarios import rights
 from scenarios.manifests import account_kubeconfig, applied, built, rules, used
 from scenarios.operating import configuration
-from scenarios.real_operator import Json, awaited, gone, needed, running
+from scenarios.real_operator import Json, awaited, gone, running
 
 from steadylab.database.servers import Postgres
-
-WATCHES = "watches/dbupgrade.yaml"
 
 
 def ready(found: Json | None) -> bool:
@@ -25,7 +23,6 @@ def ready(found: Json | None) -> bool:
     return any(entry["type"] == "Ready" and entry["status"] == "True" for entry in conditions)
 
 
-@needed
 def test_the_life_of_a_migration_under_the_real_operator(
     resource: Upgrade, database_name: str, postgres: Postgres, push: Push, tmp_path: Path
 ) -> None:
@@ -34,20 +31,21 @@ def test_the_life_of_a_migration_under_the_real_operator(
     applied(lab, manifests, tmp_path)
     before = len(lab.audit_entries())
     folder, kubeconfig = configuration(tmp_path / "configuration"), account_kubeconfig(lab, tmp_path)
-    with running(lab, tmp_path, folder, kubeconfig, WATCHES) as log:
+    with running(manifests, tmp_path, folder, kubeconfig) as operator:
         resource.create(resource.document(push(f"{database_name}:v1", A | B)))
-        awaited(lab, resource.path, ready, log)
+        awaited(lab, resource.path, ready, operator.log)
         assert own_tables(postgres, database_name) == {"t1", "t2"}
         lab.setup_api.request("DELETE", resource.path)
-        awaited(lab, resource.path, gone, log)
+        awaited(lab, resource.path, gone, operator.log)
         # One that is deleted while it writes: the statement comes to its end.
         slow = {"20260101000004_d.sql": "SELECT pg_sleep(15);\nCREATE TABLE t4 (id int);\n"}
         resource.create(resource.document(push(f"{database_name}:v2", A | B | slow)))
         begun(resource)
         lab.setup_api.request("DELETE", resource.path)
-        awaited(lab, resource.path, gone, log)
+        awaited(lab, resource.path, gone, operator.log)
         assert own_tables(postgres, database_name) == {"t1", "t2", "t4"}
-    roles = ("steady-rollout-dbupgrades", "steady-rollout-dbupgrades-secrets", "steady-rollout-database-leases")
+    names = ("dbupgrades", "dbupgrades-secrets", "database-leases", "leader-election")
+    roles = tuple(f"steady-rollout-{name}" for name in names)
     granted = rights.of(rules(manifests, *roles))
     found = used(lab.audit_entries()[before:])
     assert found - granted == set()

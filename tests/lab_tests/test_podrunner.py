@@ -214,7 +214,10 @@ def test_volumes_hold_what_they_are_made_of(lab: Lab, namespace: str) -> None:
     ]
     paths_of = {"s": "/s", "c": "/c", "l": "/l", "work": "/deep/shared"}
     mounts = [{"name": name, "mountPath": path} for name, path in paths_of.items()]
-    script = "cat /s/d/config.json /c/a.txt /l/ns; ls -A /s /s/d; touch /c/x 2>/dev/null || echo fixed; stat -c %a /s/d/config.json"
+    script = (
+        "cat /s/d/config.json /c/a.txt /l/ns; ls -A /s /s/d; touch /c/x 2>/dev/null || echo fixed;"
+        " stat -c %a /s/d/config.json"
+    )
     security = {"runAsUser": 65532, "runAsGroup": 65532, "fsGroup": 65532}
     main = shell("main", script, volumeMounts=mounts, workingDir="/deep/shared")
     _, pod = run(lab, job(namespace, main, volumes=volumes, securityContext=security))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from reactor_suite import OWN, SUITE, Operator, Team, define
+from reactor_suite import OWN, Operator, Team, define, over_all_kinds
 
 from steadylab import Lab
 
@@ -29,25 +29,14 @@ def lab(lab_home: Path) -> Iterator[Lab]:
 
 @pytest.fixture(scope="session")
 def operator(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
-    """The operator with the watches of all kinds."""
-    watches = (SUITE / "watches.yaml").read_text(encoding="utf-8")
-    operator = Operator(
-        lab,
-        tmp_path_factory.mktemp("operator"),
-        watches,
-        "--max-concurrent-reconciles=2",
-        MAX_CONCURRENT_RECONCILES_SLOW_REACTOR_TEST="1",
-        ANSIBLE_VERBOSITY_WRITTEN_REACTOR_TEST="0",
-    )
-    yield operator
-    status = operator.end()
-    assert status == 0, operator.said
+    """The reactor with the watches of all kinds."""
+    yield from over_all_kinds(lab, tmp_path_factory.mktemp("operator"))
 
 
 @pytest.fixture
-def team(lab: Lab, operator: Operator) -> Team:
+def team(operator: Operator) -> Team:
     """A namespace of its own for each test."""
-    return Team(lab, operator.notes, f"team-{next(_COUNTER)}")
+    return Team(operator.lab, operator.notes, f"team-{next(_COUNTER)}", real=operator.real)
 
 
 @pytest.fixture

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 from urllib.request import urlopen
@@ -21,19 +20,17 @@ import yaml
 from programs import begin, impersonal
 
 from steadylab import Lab
+from steadylab.ansible_operator import AnsibleOperator
 from steadylab.kube import ApiError
 
 SUITE: Final = Path(__file__).resolve().parent
 ROOT: Final = SUITE.parents[1]
-# Another operator in the reactor's place: the path of the binary of ansible-operator. Beside it on PATH must be
-# ansible-runner, with its plugin ansible-runner-http, of a Python that has ansible-core.
-BINARY: Final = os.environ.get("STEADY_OPERATOR_BINARY", "")
 KINDS: Final = ("Note", "Written", "End", "Broken", "Often", "Chosen", "Role", "Held", "Kept", "Slow")
 # Tests with reactors of their own have kinds of their own: the operator that all others share would see to them too.
 OWN_KINDS: Final = ("Note", "End", "Slow")
 SHARED, OWN = "reactor.test", "own.reactor.test"
 DEFINITIONS: Final = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-PATIENCE: Final = 60.0
+PATIENCE: Final = 180.0
 
 Object = dict[str, Any]
 
@@ -50,10 +47,20 @@ def until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE) ->
 
 
 class Operator:
-    """A reactor, or the operator that stands in its place, over a lab."""
+    """A reactor over a lab, or the real operator in its place."""
 
-    def __init__(self, lab: Lab, folder: Path, watches: str, *flags: str, **variables: str) -> None:
+    def __init__(
+        self,
+        lab: Lab,
+        folder: Path,
+        watches: str,
+        *flags: str,
+        real: AnsibleOperator | None = None,
+        **variables: str,
+    ) -> None:
         """`watches` is the text of watches.yaml; `variables` are added to the environment."""
+        self.lab = lab
+        self.real = real is not None
         self.folder = folder
         self.notes = folder / "notes"
         self.notes.mkdir(parents=True, exist_ok=True)
@@ -63,18 +70,20 @@ class Operator:
         shutil.copy(SUITE / "playbooks" / "library" / "requeue_after.py", modules)
         self.output = folder / f"output-{time.monotonic_ns()}"
         places = ["--metrics-bind-address=127.0.0.1:0", "--health-probe-bind-address=127.0.0.1:0"]
-        command = [BINARY, "run"] if BINARY else [sys.executable, "-m", "reactor"]
-        own = ["--artifacts-dir", str(folder / "artifacts")] if not BINARY else []
-        variables = {
+        if real:
+            command = [str(real.program), "run"]
+            environment = real.variables(impersonal())
+        else:
+            command = [sys.executable, "-m", "reactor", "--artifacts-dir", str(folder / "artifacts")]
+            environment = impersonal() | {"PYTHONPATH": str(ROOT / "operator")}
+        environment |= {
             "KUBECONFIG": str(lab.kubeconfig),
-            "PYTHONPATH": str(ROOT / "operator"),
             "SUITE": str(SUITE),
             "NOTES": str(self.notes),
             "ANSIBLE_COLLECTIONS_PATH": str(folder / "collections"),
-            **variables,
         }
-        command += ["--watches-file", str(folder / "watches.yaml"), *places, *own, *flags]
-        self.process = begin(command, self.output, impersonal() | variables, folder)
+        command += ["--watches-file", str(folder / "watches.yaml"), *places, *flags]
+        self.process = begin(command, self.output, environment | variables, folder)
 
     @property
     def said(self) -> str:
@@ -111,10 +120,30 @@ class Operator:
             self.process.wait()
 
 
+def over_all_kinds(lab: Lab, folder: Path, real: AnsibleOperator | None = None) -> Iterator[Operator]:
+    """An operator with the watches of all kinds."""
+    operator = Operator(
+        lab,
+        folder,
+        (SUITE / "watches.yaml").read_text(encoding="utf-8"),
+        "--max-concurrent-reconciles=2",
+        real=real,
+        MAX_CONCURRENT_RECONCILES_SLOW_REACTOR_TEST="1",
+        ANSIBLE_VERBOSITY_WRITTEN_REACTOR_TEST="0",
+    )
+    try:
+        yield operator
+        assert operator.end() == 0, operator.said
+    finally:
+        operator.kill()
+
+
 class Team:
     """A namespace of one test and the objects in it."""
 
-    def __init__(self, lab: Lab, notes: Path, namespace: str, group: str = SHARED) -> None:
+    def __init__(self, lab: Lab, notes: Path, namespace: str, group: str = SHARED, *, real: bool = False) -> None:
+        """`real`: whether the real operator looks after them."""
+        self.real = real
         self.namespace = namespace
         self.group = group
         self.notes_folder = notes

@@ -3,19 +3,40 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The contract of ansible-operator on the wire: what becomes of objects and their statuses.
 
-Against the reactor, or against whatever STEADY_OPERATOR_BINARY names: these tests say nothing that only one of them
-does. docs/reactor.md lists where the two differ on purpose.
+Against the reactor, and against the real ansible-operator: these tests say what both do, but where docs/reactor.md
+lists that the two differ on purpose.
 """
 
 from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from reactor_suite import BINARY, Team, until
+from reactor_suite import Operator, Team, define, over_all_kinds, until
 
+from steadylab import Lab, ansible_operator
+
+_COUNTER = itertools.count(1)
 PREFIX = "ansible.sdk.operatorframework.io"
+
+
+@pytest.fixture(scope="module")
+def real_operator(lab_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
+    """The real one, over a plane of its own: two operators over the same objects would not agree."""
+    installed = ansible_operator.ensure()
+    with ansible_operator.alone(), Lab.up("wire", None) as lab:
+        define(lab)
+        yield from over_all_kinds(lab, tmp_path_factory.mktemp("real"), installed)
+
+
+@pytest.fixture(params=["operator", "real_operator"], ids=["the reactor", "ansible-operator"])
+def team(request: pytest.FixtureRequest) -> Team:
+    """A namespace of its own for each test, with one operator and with the other."""
+    operator: Operator = request.getfixturevalue(request.param)
+    return Team(operator.lab, operator.notes, f"wire-{next(_COUNTER)}", real=operator.real)
 
 
 def test_a_good_run_leaves_the_three_conditions(team: Team) -> None:
@@ -76,7 +97,7 @@ def test_a_run_knows_its_object(team: Team) -> None:
     # Variables of the watch are templates, whatever is marked.
     assert str(note["mine"]) == "2"
     assert note["verbosity"] == 2
-    if not BINARY:
+    if not team.real:
         # There the context has no namespace, and its name is all that tells one.
         assert note["context"]["namespace"] == team.namespace
     assert note["kubeconfig"] == note["k8s_auth_kubeconfig"]
@@ -217,7 +238,7 @@ def test_a_kind_has_no_more_runs_at_once_than_its_variable_says(team: Team) -> N
 def test_a_playbook_that_cannot_be_read_never_ends_well(team: Team) -> None:
     """There it stays at Running without a word; the reactor says why."""
     team.make("Broken")
-    if BINARY:
+    if team.real:
         team.becomes("Broken", "Running")
         assert "Successful" not in team.conditions("Broken")
     else:

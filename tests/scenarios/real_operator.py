@@ -1,79 +1,96 @@
 # Copyright (c) 2026, the steady.rollout authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The real ansible-operator, where somebody has it: the image's content, its environment and the Deployment's options.
-
-STEADY_ANSIBLE_OPERATOR names the program (cmd/ansible-operator of operator-framework/ansible-operator-plugins, v1.42.3)
-and STEADY_ANSIBLE_OPERATOR_PYTHON a virtual environment with the image's packages: ansible-core, ansible-runner, its
-plugin for HTTP from that repository (images/ansible-operator/ansible_runner_http), kubernetes, and what
-operator/image/requirements.txt adds.
-"""
+"""The real ansible-operator (steadylab/ansible_operator.py), with the image's content, as a Deployment runs it."""
 
 from __future__ import annotations
 
 import os
+import re
 import signal
+import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import lay_out_image
-import pytest
-import yaml
 from programs import begin, impersonal
+from scenarios.manifests import NAMESPACE, Json
 from scenarios.playbook import ROOT
 
-from steadylab import Lab
+from steadylab import Lab, ansible_operator
 from steadylab.kube import ApiError
+from steadylab.ports import free_ports
 
-PROGRAM: Final = os.environ.get("STEADY_ANSIBLE_OPERATOR", "")
-PYTHON: Final = os.environ.get("STEADY_ANSIBLE_OPERATOR_PYTHON", "")
-needed = pytest.mark.skipif(not (PROGRAM and PYTHON), reason="STEADY_ANSIBLE_OPERATOR names no ansible-operator")
 SECONDS: Final = 300.0
-Json = dict[str, Any]
 
 
-def options(watches: Path) -> list[str]:
-    """The Deployment's, without what needs a pod: the leader's namespace, TLS of the metrics."""
-    path = ROOT / "operator" / "kustomize" / "deployment" / "deployment.yaml"
-    (container,) = yaml.safe_load(path.read_text("utf-8"))["spec"]["template"]["spec"]["containers"]
-    elsewhere = ("--watches-file", "--leader", "--health", "--metrics")
-    kept = [option for option in container["args"] if not option.startswith(elsewhere)]
-    return [f"--watches-file={watches}", "--health-probe-bind-address=0", "--metrics-bind-address=0", *kept]
+def container(manifests: Iterable[Json]) -> Json:
+    """The operator's container, with its variables put into its options."""
+    (deployment,) = [item for item in manifests if item["kind"] == "Deployment"]
+    (found,) = deployment["spec"]["template"]["spec"]["containers"]
+    variables = {entry["name"]: entry["value"] for entry in found["env"]}
+    options = [re.sub(r"\$\((\w+)\)", lambda match: variables[match[1]], option) for option in found["args"]]
+    return {"options": options, "variables": variables}
+
+
+@dataclass(frozen=True)
+class Running:
+    """The process, where it logs to, and its ports for probes and metrics."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+    probes: int
+    metrics: int
+
+    @property
+    def said(self) -> str:
+        """All that it has printed."""
+        return self.log.read_text("utf-8")
 
 
 @contextmanager
-def running(
-    lab: Lab, folder: Path, configuration: Path, kubeconfig: Path, watches: str = "watches.yaml"
-) -> Iterator[Path]:
-    """The operator with watches of the image, for as long as the block lasts; where it logs to."""
+def running(manifests: Iterable[Json], folder: Path, configuration: Path, kubeconfig: Path) -> Iterator[Running]:
+    """The operator as the Deployment of an overlay has it, for as long as the block lasts.
+
+    What needs a pod is set here: where the image and the configuration are, the ports, and the leader's namespace.
+    """
+    installed = ansible_operator.ensure()
     tree = folder / "image"
     text = lay_out_image.CONTAINERFILE.read_text("utf-8")
     lay_out_image.lay_out(text, ROOT, tree)
     image = {name: f"{tree}{value}" for name, value in lay_out_image.environment(text).items() if value[0] == "/"}
+    deployed = container(manifests)
+    probes, metrics = free_ports(2)
     environment = {
-        **{key: value for key, value in impersonal().items() if not key.startswith("PYTHON")},
+        **installed.variables(impersonal()),
+        **deployed["variables"],
         **image,
         "ROLLOUT_CONFIG": str(configuration),
-        "PATH": f"{PYTHON}/bin:{os.environ['PATH']}",
-        "VIRTUAL_ENV": PYTHON,
         "HOME": str(folder),
         "KUBECONFIG": str(kubeconfig),
-        "ANSIBLE_GATHERING": "explicit",
-        "ANSIBLE_TASK_TIMEOUT": "600",
-        "WATCH_NAMESPACE": "",
     }
+    here = [
+        f"--watches-file={tree}{deployed['variables']['WATCHES_FILE']}",
+        f"--health-probe-bind-address=127.0.0.1:{probes}",
+        f"--metrics-bind-address=127.0.0.1:{metrics}",
+        f"--leader-election-namespace={NAMESPACE}",
+    ]
     log = folder / "operator.log"
-    process = begin([PROGRAM, "run", *options(tree / "opt" / "ansible" / watches)], log, environment, folder)
-    try:
-        yield log
-        assert process.poll() is None, log.read_text("utf-8")[-4000:]
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    with ansible_operator.alone():
+        # Of an option that is given twice the last one counts.
+        command = [installed.program, "run", *deployed["options"], *here]
+        process = begin(command, log, environment, folder)
+        try:
+            yield Running(process, log, probes, metrics)
+            assert process.poll() in (None, 0), log.read_text("utf-8")[-4000:]
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 def awaited(lab: Lab, path: str, wanted: Callable[[Json | None], bool], log: Path) -> Json | None:

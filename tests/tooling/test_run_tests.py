@@ -20,15 +20,6 @@ REPORT = """<testsuites><testsuite>
 </testsuite></testsuites>"""
 
 
-@pytest.fixture
-def allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The list of tests that may be skipped, empty at first."""
-    path = tmp_path / "allowed-skips.txt"
-    path.touch()
-    monkeypatch.setattr(run_tests, "ALLOWED_SKIPS", path)
-    return path
-
-
 def tally_of(tmp_path: Path) -> run_tests.Tally:
     """The tally of the report above."""
     tally = run_tests.Tally()
@@ -38,33 +29,17 @@ def tally_of(tmp_path: Path) -> run_tests.Tally:
     return tally
 
 
-@pytest.mark.usefixtures("allowed")
 def test_a_failure_is_named_with_its_reason(tmp_path: Path) -> None:
     names = ("test_bad", "test_broken")
     assert tally_of(tmp_path).failures == [f"tests.unit.test_a::{name}: no" for name in names]
 
 
-@pytest.mark.usefixtures("allowed")
-def test_a_skip_that_nobody_allowed_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_skip_fails_the_run_with_its_reason(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tally = tally_of(tmp_path)
     assert (tally.passed, tally.failed) == (1, 2)
     run_tests.report_skips(tally)
     assert tally.failed == 3
     assert "tests.unit.test_a::test_left[out]: no IPv6" in capsys.readouterr().out
-
-
-def test_an_allowed_skip_is_counted_and_passes(tmp_path: Path, allowed: Path) -> None:
-    allowed.write_text("# comment\ntests.unit.test_a::test_left* | needs IPv6, which some machines lack\n")
-    tally = tally_of(tmp_path)
-    run_tests.report_skips(tally)
-    assert (tally.passed, tally.failed, tally.allowed) == (1, 2, 1)
-    assert tally.summary().startswith("1 passed, 2 failed, 1 skipped in ")
-
-
-def test_an_allowance_without_a_reason_is_refused(allowed: Path) -> None:
-    allowed.write_text("tests.unit.test_a::*\n")
-    with pytest.raises(ValueError, match="gives no reason"):
-        run_tests.allowed_skips()
 
 
 def test_no_tests_at_all_is_a_failure() -> None:

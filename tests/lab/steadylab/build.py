@@ -107,6 +107,14 @@ STATE_METRICS: Final = Product(
 OPERATOR_VERIFY: Final = Product(
     "operator-verify", paths.GO_MODULE / "operator-verify", ("operator-verify",), cpu_minutes=3.0, free_gb=2.0
 )
+ANSIBLE_OPERATOR: Final = Product(
+    "the real ansible-operator",
+    paths.GO_MODULE / "ansible-operator",
+    ("ansible-operator",),
+    cpu_minutes=4.0,
+    free_gb=2.0,
+)
+PROMTOOL: Final = Product("promtool", paths.GO_MODULE / "promtool", ("promtool",), cpu_minutes=8.0, free_gb=3.0)
 
 
 class Progress:
@@ -516,6 +524,21 @@ def ensure(product: Product = CONTROL_PLANE) -> Path:
             _clean_leftovers(root, key)
             _build(go, root, key, lock, product)
     return root / key
+
+
+def sources(product: Product, module: str) -> Path:
+    """The directory of the sources of a module that a product is made from, fetched now if need be; read only.
+
+    :raises BuildError: they cannot be had.
+    """
+    go = go_on_path() or go_from_wheel()
+    environment = {**os.environ, "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly", "GOWORK": "off"}
+    command = [go.command, "mod", "download", "-json", module]
+    result = subprocess.run(command, cwd=product.module, env=environment, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        said = result.stdout + result.stderr
+        raise BuildError(_explain(said) or f"`go mod download {module}` failed:\n{_tail(said)}")
+    return Path(json.loads(result.stdout)["Dir"])
 
 
 def main() -> int:

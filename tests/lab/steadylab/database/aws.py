@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import json
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,28 +19,23 @@ from typing import Any, Final
 
 import urllib3
 
-from steadylab import paths, processes
+from steadylab import environments, processes
 from steadylab.ports import free_ports
 
-CHECKOUT: Final = paths.LAB_SOURCE.parent.parent
 START_SECONDS: Final = 60.0
 _QUESTION_SECONDS: Final = 0.05
 
 
 class AwsError(Exception):
-    """The environment or the service cannot be had; the message says why."""
+    """The service cannot be had; the message says why."""
 
 
 def python() -> Path:
     """The interpreter of the environment with AWS packages, made now if need be.
 
-    :raises AwsError: it cannot be made.
+    :raises environments.EnvironmentMissing: it cannot be made.
     """
-    command = [sys.executable, "-I", str(CHECKOUT / "tools" / "bootstrap.py"), "aws"]
-    result = subprocess.run(command, stdout=sys.stderr, check=False)
-    if result.returncode != 0:
-        raise AwsError("the environment with AWS packages (.venv-aws) cannot be made; the lines above say why")
-    return CHECKOUT / ".venv-aws" / "bin" / "python"
+    return environments.folder("aws") / "bin" / "python"
 
 
 class Sts:

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Alert rules evaluated without Prometheus: they keep to comparisons, `and on`, `unless on`, `or` and `absent`.
 
-Whoever has promtool runs the *.test.yml beside the rules with it.
+tests/scenarios/test_alert_rules.py has them evaluated by Prometheus itself.
 """
 
 from __future__ import annotations
