@@ -140,26 +140,33 @@ def compat_suite(tally: Tally) -> None:
 
     Not the tests of `_domain`: it imports neither of them, which `make lint` checks (.importlinter).
     """
-    tally.say("oldest supported versions: .venv-min")
-    if subprocess.run([sys.executable, "-I", "tools/bootstrap.py", "compat"], cwd=ROOT, check=False).returncode:
-        return tally.count("compat: .venv-min could not be made", passed=False)
+    if not make_environments(tally, "compat"):
+        return
     python = ROOT / ".venv-min" / "bin" / "python"
     paths = with_tests([ROOT / "tests" / "unit"])
     pytest(tally, "oldest supported versions", paths, "-q", "-n", "2", f"--ignore={DOMAIN_TESTS}", python=python)
     if build_lab(tally):
         paths = with_tests([ROOT / "tests" / SCENARIOS])
         pytest(tally, "whole upgrades on them", paths, "-v", "-n", "2", "-m", "oldest", python=python)
-    return None
 
 
-def build_lab(tally: Tally) -> bool:
+def build_lab(tally: Tally, *options: str) -> bool:
     """Build the lab's control plane, or find it in the cache."""
     tally.say("lab: build, or take from the cache")
-    command = [sys.executable, "-m", "steadylab.build"]
+    command = [sys.executable, "-m", "steadylab.build", *options]
     variables = environment(PYTHONPATH=ROOT / "tests" / "lab")
     built = subprocess.run(command, cwd=ROOT, env=variables, stdout=subprocess.DEVNULL, check=False).returncode == 0
     tally.count("lab: build", built)
     return built
+
+
+def make_environments(tally: Tally, *names: str) -> bool:
+    """Make virtual environments of the checkout, unless they are made."""
+    tally.say(f"virtual environments: {', '.join(names)}")
+    command = [sys.executable, "-I", "tools/bootstrap.py", *names]
+    made = subprocess.run(command, cwd=ROOT, check=False).returncode == 0
+    tally.count("virtual environments", made)
+    return made
 
 
 def lab_suite(tally: Tally) -> None:
@@ -170,9 +177,9 @@ def lab_suite(tally: Tally) -> None:
 
 
 def complete_suite(tally: Tally) -> None:
-    """Everything; what computes runs beside what waits."""
+    """Everything; what computes runs beside what waits. What is made only once is made before anything waits for it."""
     fast_suite(tally)
-    if not build_lab(tally):
+    if not (build_lab(tally, "--all") and make_environments(tally, "compat", "aws", "operator")):
         return lint_suite(tally)
     with beside(tally, lint_suite, *molecule_suites()):
         compat_suite(tally)

@@ -3,15 +3,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Build the lab's control plane once and keep it in the user's cache.
 
-`python -m steadylab.build` prints the directory of the binaries as its last line. The directory's name is a hash
-of all that goes into the build, so another go.mod, Go version or flag gives another directory. A build happens in
-a temporary directory under a lock and appears by one rename: a killed build leaves nothing that could be used.
+`python -m steadylab.build` prints the directory of the binaries as its last line; with `--all` the other programs that
+tests run are built as well, a line for each. A directory's name is a hash of all that goes into the build, so another
+go.mod, Go version or flag gives another directory. A build happens in a temporary directory under a lock and appears by
+one rename: a killed build leaves nothing that could be used.
 
 Only the standard library is imported here, because `make` runs this before anything else is certain to be there.
 """
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import fcntl
 import hashlib
@@ -115,6 +117,7 @@ ANSIBLE_OPERATOR: Final = Product(
     free_gb=2.0,
 )
 PROMTOOL: Final = Product("promtool", paths.GO_MODULE / "promtool", ("promtool",), cpu_minutes=8.0, free_gb=3.0)
+PRODUCTS: Final = (CONTROL_PLANE, CRANE, ATLAS, STATE_METRICS, OPERATOR_VERIFY, ANSIBLE_OPERATOR, PROMTOOL)
 
 
 class Progress:
@@ -542,10 +545,14 @@ def sources(product: Product, module: str) -> Path:
 
 
 def main() -> int:
-    """Build if need be and print the directory."""
+    """Build if need be and print the directories."""
+    parser = argparse.ArgumentParser(description="Build the lab's control plane, or find it in the cache.")
+    parser.add_argument("--all", action="store_true", help="also the other programs that tests run")
+    products = PRODUCTS if parser.parse_args().all else (CONTROL_PLANE,)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        print(ensure())
+        for product in products:
+            print(ensure(product), flush=True)
     except BuildError as error:
         say(f"lab: {error}")
         return 1
