@@ -53,10 +53,13 @@ class Running:
 
 
 @contextmanager
-def running(manifests: Iterable[Json], folder: Path, configuration: Path, kubeconfig: Path) -> Iterator[Running]:
+def running(
+    manifests: Iterable[Json], folder: Path, configuration: Path, kubeconfig: Path, *more: str
+) -> Iterator[Running]:
     """The operator as the Deployment of an overlay has it, for as long as the block lasts.
 
     What needs a pod is set here: where the image and the configuration are, the ports, and the leader's namespace.
+    `more` are further options.
     """
     installed = ansible_operator.ensure()
     tree = folder / "image"
@@ -82,7 +85,7 @@ def running(manifests: Iterable[Json], folder: Path, configuration: Path, kubeco
     log = folder / "operator.log"
     with ansible_operator.alone():
         # Of an option that is given twice the last one counts.
-        command = [installed.program, "run", *deployed["options"], *here]
+        command = [installed.program, "run", *deployed["options"], *here, *more]
         process = begin(command, log, environment, folder)
         try:
             yield Running(process, log, probes, metrics)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import checkout
 
-from steadybench import cases, clients, figures, measure, migrating, preparing, reacting
+from steadybench import cases, clients, figures, measure, migrating, operating, preparing, reacting
 from steadylab import ansible_wheel, build
 from steadylab.lab import Lab, LabError
 
@@ -60,6 +60,8 @@ def _measure(bench: cases.Bench) -> figures.Run:
     with Lab.up(f"bench-{os.getpid()}-slow", None, ready_seconds=cases.SLOW_READY_SECONDS) as lab:
         waiting = cases.waiting(bench, lab)
         reacted = reacting.reactions(bench, lab)
+    with Lab.up(f"bench-{os.getpid()}-operated", be=1) as lab:
+        operated = operating.passes(bench, lab)
     with Lab.up(f"bench-{os.getpid()}-data", None, processes=True, ready_seconds=0.2, audit=True) as lab:
         database = migrating.Database.start(lab)
         migrated = migrating.migrations(bench, database)
@@ -74,6 +76,7 @@ def _measure(bench: cases.Bench) -> figures.Run:
         "migrated": migrated,
         "memory": memory,
         "reacted": reacted,
+        "operated": operated,
     }
     (bench.folder / "results.json").write_text(json.dumps(cases.plain(results), indent=1))
     date = time.strftime("%Y-%m-%d", time.gmtime())

@@ -12,6 +12,7 @@ from typing import Any, Final
 from steadybench import cases, clients
 from steadybench.cases import Broken, Killed, Upgrade
 from steadybench.migrating import Memory, Migrated
+from steadybench.operating import Operated
 from steadybench.preparing import Prepared
 from steadybench.reacting import DAY_PASSES, PARALLEL, Reacted
 
@@ -78,6 +79,7 @@ class Run:
     migrated: Sequence[Migrated]
     memory: Memory
     reacted: Reacted
+    operated: Operated
 
 
 def page(run: Run) -> str:
@@ -121,6 +123,8 @@ def page(run: Run) -> str:
         + " MB.",
         "## The reactor",
         reactions(run.reacted),
+        "## Under the real ansible-operator",
+        operations(run.operated),
         "## Method",
         METHOD.format(parallel=PARALLEL, **run.method),
     ]
@@ -138,6 +142,17 @@ def reactions(found: Reacted) -> str:
         (f"each of {PARALLEL} runs at once, PSS MB", f"{found.each:.0f}"),
         ("more than before, after all of this, PSS MB", f"{found.grown:.1f}"),
         (f"more than that, after {DAY_PASSES} more passes, PSS MB", f"{found.day:.1f}"),
+        ("load", f"{found.load:.1f}"),
+    ]
+    return _table(("figure", "measured"), rows)
+
+
+def operations(found: Operated) -> str:
+    """The table of the real ansible-operator."""
+    rows = [
+        (f"a pass of the shipped playbook, nothing to do, s (mean of {found.passes})", f"{found.wall:.2f}"),
+        ("its CPU s, all processes", f"{found.cpu:.2f}"),
+        ("the operator after it, PSS MB", f"{found.pss:.0f}"),
         ("load", f"{found.load:.1f}"),
     ]
     return _table(("figure", "measured"), rows)
@@ -245,6 +260,7 @@ def _aims(run: Run) -> list[tuple[str, str, str, str]]:
         ),
         ("reactor: memory of one more run at once, PSS MB", 60.0, run.reacted.each, "{:.0f}"),
         (f"reactor: growth over {DAY_PASSES} passes, PSS MB", 1.0, run.reacted.day, "{:.1f}"),
+        ("real ansible-operator: a pass of ours that finds nothing to do, s", 1.3, run.operated.wall, "{:.2f}"),
         ("lab with a cluster started, s", 8.0, run.starts[cases.LAB_STARTED], "{:.1f}"),
         ("built control plane found in the cache, s", 5.0, run.starts[cases.BUILD_FOUND], "{:.1f}"),
     ]

@@ -76,7 +76,7 @@ class Measured:
 
     def cpu_so_far(self) -> float:
         """CPU seconds of its process tree up to now, children that it has waited for included."""
-        return sum(_cpu(pid) for pid in tree(self._process.pid))
+        return tree_cpu(self._process.pid)
 
     def wait(self, seconds: float) -> bool:
         """Wait until it ends, at most so long; whether it did."""
@@ -116,6 +116,11 @@ class Measured:
     def _sample(self) -> None:
         while not self._over.wait(SAMPLE_SECONDS):
             self._usage.pss = max(self._usage.pss, tree_pss(self._process.pid))
+
+
+def tree_cpu(root: int) -> float:
+    """CPU seconds of a process and all that descend from it up to now, children that were waited for included."""
+    return sum(_cpu(pid) for pid in tree(root))
 
 
 def tree_pss(root: int) -> float:
