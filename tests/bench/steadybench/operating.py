@@ -25,7 +25,9 @@ PERIOD: Final = "ansible.sdk.operatorframework.io/reconcile-period"
 PASSES: Final = 10
 LONGEST_SECONDS: Final = 120.0
 # controller-runtime's histogram of whole passes (pkg/internal/controller/metrics/metrics.go).
-_TIME: Final = r'controller_runtime_reconcile_time_seconds_%s\{controller="starrocksupgrade-v1alpha1-controller"\} (\S+)'
+_TIME: Final = (
+    r'controller_runtime_reconcile_time_seconds_%s\{controller="starrocksupgrade-v1alpha1-controller"\} (\S+)'
+)
 # For the bench alone, which is no Prometheus with a token.
 _PLAIN_METRICS: Final = ("--metrics-secure=false", "--metrics-require-rbac=false")
 
