@@ -79,8 +79,8 @@ def _install_plugin(environment: Path) -> None:
         copy.chmod(0o755)
         for folder in copy.rglob("*/"):
             folder.chmod(0o755)
-        command = [environment / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        command += ["--no-deps", "--no-index", "--no-build-isolation", copy]
+        options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--no-index", "--no-build-isolation"]
+        command = [str(environment / "bin" / "python"), "-m", "pip", "install", *options, str(copy)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise environments.EnvironmentMissing(f"ansible-runner's plugin cannot be installed:\n{done.stderr}")
