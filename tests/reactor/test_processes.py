@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from reactor_suite import DEFINITIONS, OWN, SUITE, Operator, Team, definition, until
+from reactor_suite import DEFINITIONS, OWN, SUITE, Operator, Team, definition
+from waiting import until
 
 from steadylab import Lab
 

@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from reactor_suite import Operator, Team, define, over_all_kinds, until
+from reactor_suite import Operator, Team, define, over_all_kinds
+from waiting import until
 
 from steadylab import Lab, ansible_operator
 
