@@ -327,7 +327,7 @@ def test_a_migration_outlives_its_token(upgrade: Upgrade, rds: Rds, user: str, p
     while not rds.server.run(f"SELECT 1 FROM pg_stat_activity WHERE datname = '{user}' AND query LIKE '%pg_sleep%'"):
         assert thread.is_alive()
     let_in, rds.ahead = rds.let_in, 1000.0
-    upgrade.await_jobs(SECONDS)
+    upgrade.await_jobs()
     assert (rds.let_in, rds.refused) == (let_in, []), "no second session was asked for"
     rds.ahead = 0.0
     thread.join(SECONDS)

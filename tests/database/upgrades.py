@@ -197,13 +197,13 @@ class Upgrade:
         found = self.lab.api.list("Event", self.namespace)["items"]
         return {entry["reason"]: entry for entry in found if entry["involvedObject"]["kind"] == "DBUpgrade"}
 
-    def await_jobs(self, seconds: float = 60.0) -> None:
+    def await_jobs(self, seconds: float = SECONDS) -> None:
         """Wait until no Job of it that may run is unfinished."""
         for job in self.jobs():
             if not job["spec"].get("suspend"):
                 self.lab.api.wait_for("Job", job["metadata"]["name"], self.namespace, _over, seconds)
 
-    def until(self, kind: str, wanted: Callable[[Document | None], bool], seconds: float = 60.0) -> None:
+    def until(self, kind: str, wanted: Callable[[Document | None], bool], seconds: float = SECONDS) -> None:
         """Wait until a Job of the kind is as wanted."""
         deadline = time.monotonic() + seconds
         while not (found := self.jobs(kind)) or not wanted(found[0]):
