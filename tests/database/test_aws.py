@@ -261,7 +261,7 @@ def test_a_pod_that_waits_finds_a_token_that_is_good(upgrade: Upgrade, rds: Rds,
     document = upgrade.document(push(f"{user}:v1", A), database=database(rds, user))
     upgrade.perform(document, wait=False)
     first = held_token(upgrade)
-    upgrade.perform(document, wait=False, clock=Later(700))
+    upgrade.perform(document, wait=False, clock=Later(500))
     assert held_token(upgrade) == first
     upgrade.perform(document, wait=False, clock=Later(800))
     assert held_token(upgrade) != first
