@@ -16,6 +16,7 @@ import pytest
 from database.conftest import Push
 from database.upgrades import PASSWORD, SECONDS, A, B, Later, Upgrade, begun, in_background, own_tables, reconciled
 from scenarios.playbook import ROOT
+from waiting import until
 
 from ansible_collections.steady.rollout.plugins.module_utils._aws import mint
 from ansible_collections.steady.rollout.plugins.module_utils._aws.call import call
@@ -324,8 +325,9 @@ def test_a_migration_outlives_its_token(upgrade: Upgrade, rds: Rds, user: str, p
     results: list[dict[str, Any]] = []
     thread = in_background(lambda: results.append(upgrade.perform(document)))
     begun(upgrade)
-    while not rds.server.run(f"SELECT 1 FROM pg_stat_activity WHERE datname = '{user}' AND query LIKE '%pg_sleep%'"):
-        assert thread.is_alive()
+    asleep = f"SELECT 1 FROM pg_stat_activity WHERE datname = '{user}' AND query LIKE '%pg_sleep%'"
+    until(lambda: rds.server.run(asleep) or not thread.is_alive(), "the migration is on its way")
+    assert thread.is_alive()
     let_in, rds.ahead = rds.let_in, 1000.0
     upgrade.await_jobs()
     assert (rds.let_in, rds.refused) == (let_in, []), "no second session was asked for"

@@ -421,8 +421,7 @@ def test_pods_of_a_runner_that_died_fail_and_their_processes_end(lab: Lab, names
     wait_pod(lab, namespace, is_running)
     entry = next(entry for entry in (lab.record() or {})["processes"] if entry["name"] == "podrunner")
     log_path = lab.directory / "logs" / "podrunner.log"
-    while not _is_somewhere(sleep):
-        assert is_running(pod_of(lab, namespace))
+    until(lambda: _is_somewhere(sleep), "the container's own program runs", SECONDS)
     processes.end(processes.Component("podrunner", entry["pid"], entry["start_ticks"], log_path), lab.directory)
     again = lab.restart_podrunner()
     lab.setup_api.wait_for("Job", "work", namespace, ended, SECONDS)
