@@ -120,6 +120,7 @@ class Lab:
         self.name = name
         self.directory = paths.labs_home() / name
         self._api: Api | None = None
+        self._setup_api: Api | None = None
         self._starter: int | None = None
 
     # Start and end.
@@ -241,6 +242,8 @@ class Lab:
                     say(f"lab {self.name}: {str(error).splitlines()[0]}: a port was taken meanwhile; trying others")
                     processes.end_all(self.directory)
                     _empty(self.directory)
+                    # It knew the certificates that have just gone.
+                    self._setup_api = None
             self._start_plane(parameters, binaries)
 
     def _start_plane(self, parameters: Parameters, binaries: Path) -> None:
@@ -453,8 +456,10 @@ class Lab:
     @property
     def setup_api(self) -> Api:
         """A small client for what a test prepares and looks at: the audit log leaves it out."""
-        path = self.directory / "kubeconfigs" / "setup"
-        return Api(path) if path.exists() else self.api
+        if self._setup_api is None:
+            path = self.directory / "kubeconfigs" / "setup"
+            self._setup_api = Api(path) if path.exists() else self.api
+        return self._setup_api
 
     @property
     def queries(self) -> list[Object]:

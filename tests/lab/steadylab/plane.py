@@ -28,11 +28,13 @@ from steadylab.processes import Component
 
 SERVICE_RANGE: Final = "10.96.0.0/16"
 START_SECONDS: Final = 60.0
-# kube-apiserver and etcd say this when another process took their port first.
+# kube-apiserver, etcd and kwok say this when another process took their port first.
 _PORT_TAKEN: Final = "address already in use"
 # Go collects garbage when a heap has doubled; the API server's small one doubles so often that a start takes a seventh
 # more CPU time (5.7 s instead of 4.9 for the whole plane, 2 cores). Near the limit it collects as usual.
 _SELDOM_COLLECTED: Final = {"GOGC": "400", "GOMEMLIMIT": "1GiB"}
+# How long whoever listens may take for a handshake before it is seen whether the API server lives at all.
+_QUESTION: Final = urllib3.Timeout(connect=5, read=30)
 # How long to wait between two questions to a server that is starting; the wait ends at once if a process ends.
 _QUESTION_SECONDS: Final = 0.05
 
@@ -356,7 +358,7 @@ def _accepts(port: int) -> bool:
 
 def _answers(api: Api, path: str) -> bool:
     try:
-        return api.raw("GET", path).status == 200
+        return api.raw("GET", path, timeout=_QUESTION).status == 200
     except urllib3.exceptions.HTTPError:
         return False
 
