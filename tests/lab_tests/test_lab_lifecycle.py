@@ -143,11 +143,12 @@ def test_up_replaces_a_lab_with_a_dead_part(run_command: Run) -> None:
         assert all(Lab.up("wounded", None).health().values())
 
 
-def test_port_taken_meanwhile_is_replaced(lab_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("whose", ["apiserver", "kubelet"])
+def test_port_taken_meanwhile_is_replaced(lab_home: Path, monkeypatch: pytest.MonkeyPatch, whose: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         taken = other.getsockname()[1]
         first, second = plane.Ports.find(), plane.Ports.find()
-        offers = iter([dataclasses.replace(first, apiserver=taken), second])
+        offers = iter([dataclasses.replace(first, **{whose: taken}), second])
         monkeypatch.setattr(plane.Ports, "find", lambda: next(offers))
         with Lab.up("crowded", None) as lab:
             record = lab.record()

@@ -10,6 +10,7 @@ import json
 import os
 import shlex
 import socket
+import ssl
 import sys
 import time
 from collections.abc import Callable
@@ -200,7 +201,7 @@ class Plane:
             processes.end(component, self.directory)
             self.components.remove(component)
         self.start_kubelets(timing)
-        self._wait_for(lambda: _accepts(self.ports.kubelet), "kwok")
+        self._wait_for(self._kubelets_ready, "kwok")
 
     def start_python(self, name: str, module: str, *arguments: str) -> None:
         """Start one of the lab's own programs."""
@@ -235,6 +236,18 @@ class Plane:
 
     def _etcd_ready(self) -> bool:
         return _accepts(self.ports.etcd)
+
+    def _kubelets_ready(self) -> bool:
+        """Whether kwok is who accepts there, as its certificate shows: nothing else would tell that it does not."""
+        authority = ssl.create_default_context(cafile=self._pki("ca.crt"))
+        try:
+            with (
+                socket.create_connection(("127.0.0.1", self.ports.kubelet), timeout=5) as plain,
+                authority.wrap_socket(plain, server_hostname="127.0.0.1"),
+            ):
+                return True
+        except OSError:
+            return False
 
     def _pki(self, name: str) -> str:
         return str(self.pki / name)
