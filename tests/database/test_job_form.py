@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import until
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database import job
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database.spec import parse_document
@@ -319,8 +320,12 @@ def test_url_is_in_no_process_list_and_no_object(
 def _wait_statement(bench: Bench, manifest: dict[str, Any], postgres: Postgres, database: str) -> None:
     """Wait until the database carries out the slow statement."""
     name = manifest["metadata"]["name"]
-    while not _sleeping(postgres, database):
+
+    def runs() -> bool:
         assert not _has_ended(bench.lab.api.get("Job", name, bench.namespace))
+        return bool(_sleeping(postgres, database))
+
+    until(runs, "the slow statement runs")
 
 
 def _delete(bench: Bench, manifest: dict[str, Any]) -> None:

@@ -113,14 +113,15 @@ def let_leases_end(upgrade: Upgrade) -> None:
 def test_deletion_waits_for_the_job_that_writes(
     resource: Upgrade, operation: Operation, database_name: str, postgres: Postgres, push: Push
 ) -> None:
-    slow = {"20260101000004_d.sql": "SELECT pg_sleep(15);\nCREATE TABLE t4 (id int);\n"}
+    slow = {name: f"{text}CREATE TABLE t4 (id int);\n" for name, text in WAITING.items()}
     resource.create(resource.document(push(f"{database_name}:v1", A | slow)))
-    let_write(operation, resource)
-    resource.lab.setup_api.request("DELETE", resource.path)
-    ended = operation.reconcile(KIND, resource.namespace, resource.name)
-    assert ended is not None
-    assert (ended.result["state"]["reason"], bool(ended.again_in)) == ("Releasing", True)
-    assert [lease for lease in resource.leases() if owned(lease, resource)], "others are kept out"
+    with held(postgres, database_name):
+        let_write(operation, resource)
+        resource.lab.setup_api.request("DELETE", resource.path)
+        ended = operation.reconcile(KIND, resource.namespace, resource.name)
+        assert ended is not None
+        assert (ended.result["state"]["reason"], bool(ended.again_in)) == ("Releasing", True)
+        assert [lease for lease in resource.leases() if owned(lease, resource)], "others are kept out"
     settle(operation, resource)
     assert not exists(resource)
     assert own_tables(postgres, database_name) == {"t1", "t4"}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from typing import Any
 from unittest import mock
 
@@ -15,6 +16,7 @@ from database.conftest import Push
 from database.upgrades import PASSWORD, SECONDS, WAITING, A, B, Later, Upgrade, begun, held, in_background, own_tables
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.errors import Unreachable
+from ansible_collections.steady.rollout.plugins.module_utils._engine.clock import Clock
 from ansible_collections.steady.rollout.plugins.module_utils._kube.client import KubeClient
 from steadylab import Lab
 from steadylab.database.servers import Postgres
@@ -41,11 +43,24 @@ def killed_at_the_first_write(of: str = "", *, sent: bool) -> Iterator[list[str]
         yield writes
 
 
-def one_write(upgrade: Upgrade, document: dict[str, Any] | None, *, sent: bool) -> tuple[str, dict[str, Any]]:
+class Still(Clock):
+    """A clock that stands still: two passes decide at one moment whether the Lease is due to be renewed."""
+
+    def __init__(self) -> None:
+        self._moment = super().now()
+
+    def now(self) -> datetime:
+        """The moment, in UTC."""
+        return self._moment
+
+
+def one_write(
+    upgrade: Upgrade, document: dict[str, Any] | None, clock: Clock, *, sent: bool
+) -> tuple[str, dict[str, Any]]:
     """A pass that dies at its first write: which one that was; or the result of one that had nothing to write."""
     with killed_at_the_first_write(sent=sent) as writes:
         try:
-            return "", upgrade.perform(document, wait=False)
+            return "", upgrade.perform(document, wait=False, clock=clock)
         except Killed:
             return writes[0], {}
 
@@ -54,9 +69,10 @@ def to_the_end(upgrade: Upgrade, document: dict[str, Any] | None) -> tuple[dict[
     """Passes that each die at their first write, before and after it is sent, until there is nothing to write."""
     died: list[str] = []
     while True:
-        unsent, result = one_write(upgrade, document, sent=False)
+        clock = Still()
+        unsent, result = one_write(upgrade, document, clock, sent=False)
         if unsent:
-            answered, _nothing = one_write(upgrade, document, sent=True)
+            answered, _nothing = one_write(upgrade, document, clock, sent=True)
             assert answered == unsent, "a write that never left is made again"
             died.append(unsent)
         elif result["requeue_after"]:

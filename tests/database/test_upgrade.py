@@ -75,10 +75,19 @@ def test_failing_sql_in_the_middle_freezes(upgrade: Upgrade, database: str, post
 
 
 def test_deadline_ends_the_migration(upgrade: Upgrade, database: str, postgres: Postgres, push: Push) -> None:
-    document = upgrade.document(push(f"{database}:v1", A | SLOW), runner={"activeDeadlineSeconds": 4})
-    failed = upgrade.perform(document)
-    assert failed["failed"]
-    assert failed["state"]["reason"] == "DeadlineExceeded"
+    document = upgrade.document(push(f"{database}:v1", A | SLOW), runner={"activeDeadlineSeconds": 600})
+    results: list[dict[str, Any]] = []
+    thread = in_background(lambda: results.append(upgrade.perform(document)))
+    begun(upgrade)
+    [job] = upgrade.jobs("apply")
+    assert job["spec"]["activeDeadlineSeconds"] == 600
+    # Near only now: a Job fetches its image within its deadline as well.
+    upgrade.lab.setup_api.patch(
+        "Job", job["metadata"]["name"], {"spec": {"activeDeadlineSeconds": 1}}, upgrade.namespace
+    )
+    thread.join(SECONDS)
+    assert results[0]["failed"]
+    assert results[0]["state"]["reason"] == "DeadlineExceeded"
 
 
 def test_deleted_job_is_not_made_again(upgrade: Upgrade, database: str, postgres: Postgres, push: Push) -> None:

@@ -197,13 +197,13 @@ class Upgrade:
         found = self.lab.api.list("Event", self.namespace)["items"]
         return {entry["reason"]: entry for entry in found if entry["involvedObject"]["kind"] == "DBUpgrade"}
 
-    def await_jobs(self, seconds: float = 60.0) -> None:
+    def await_jobs(self, seconds: float = SECONDS) -> None:
         """Wait until no Job of it that may run is unfinished."""
         for job in self.jobs():
             if not job["spec"].get("suspend"):
                 self.lab.api.wait_for("Job", job["metadata"]["name"], self.namespace, _over, seconds)
 
-    def until(self, kind: str, wanted: Callable[[Document | None], bool], seconds: float = 60.0) -> None:
+    def until(self, kind: str, wanted: Callable[[Document | None], bool], seconds: float = SECONDS) -> None:
         """Wait until a Job of the kind is as wanted."""
         deadline = time.monotonic() + seconds
         while not (found := self.jobs(kind)) or not wanted(found[0]):
@@ -230,12 +230,21 @@ class Upgrade:
         return base64.b64decode(secret["data"]["url"]).decode()
 
     def writes(self) -> list[Document]:
-        """What was written by requests of this collection in the namespace and to the Leases, from the audit log."""
+        """What was written by requests of this collection in the namespace, from the audit log.
+
+        And to the Leases by who carries it out, because all tests have theirs in one namespace.
+        """
+        user = self.kubeconfig.name.removeprefix("user-")
+
+        def own(entry: Document) -> bool:
+            namespace = (entry.get("objectRef") or {}).get("namespace")
+            return namespace == self.namespace or (namespace == LEASES and entry["user"]["username"] == user)
+
         return [
             entry
             for entry in self.lab.audit_entries()
             if entry["verb"] in ("create", "update", "patch", "delete")
-            and (entry.get("objectRef") or {}).get("namespace") in (self.namespace, LEASES)
+            and own(entry)
             and "steady-rollout" in entry.get("requestURI", "")
         ]
 

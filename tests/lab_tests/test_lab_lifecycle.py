@@ -16,8 +16,10 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from waiting import until
 
 from steadylab import Lab, build, paths, plane, processes
 from steadylab.kube import Api, ApiError
@@ -29,6 +31,16 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 def left_of(lab: Lab) -> tuple[list[int], bool]:
     """The processes that a lab has left, and whether its directory is there."""
     return processes.find(lab.directory), lab.directory.exists()
+
+
+def wait_middle(lab: Lab, starter: subprocess.Popen[Any]) -> None:
+    """Wait until a lab's start is in its middle: two recorded processes are etcd and the API server."""
+
+    def reached() -> bool:
+        assert starter.poll() is None, "the starter ended by itself"
+        return len((lab.record() or {"processes": ()})["processes"]) >= 2
+
+    until(reached, f"lab {lab.name} is being started")
 
 
 def test_up_status_and_down(run_command: Run, lab_home: Path) -> None:
@@ -82,9 +94,7 @@ def test_down_after_a_kill_of_up_leaves_nothing(
     lab = Lab("killed")
     command = [sys.executable, str(paths.LAB_SOURCE / "up"), "--name", lab.name]
     starter = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    # Two recorded processes are etcd and the API server: the start is in its middle.
-    while not _recorded(lab) >= 2:
-        assert starter.poll() is None, "up ended by itself"
+    wait_middle(lab, starter)
     starter.send_signal(signal.SIGKILL)
     starter.communicate()
     assert processes.find(lab.directory), "the killed command should have left processes"
@@ -106,8 +116,7 @@ def test_a_lab_goes_with_a_starter_that_is_killed(
     lab = Lab("orphan")
     code = f"from steadylab import Lab\nwith Lab.up({lab.name!r}, None):\n    print('up', flush=True)\n    input()\n"
     starter = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    while not _recorded(lab) >= 2:
-        assert starter.poll() is None, "the starter ended by itself"
+    wait_middle(lab, starter)
     if running:
         assert starter.stdout is not None
         assert starter.stdout.readline() == b"up\n"
@@ -119,11 +128,6 @@ def test_a_lab_goes_with_a_starter_that_is_killed(
             assert select.select([process], [], [], 60)[0], "a process of the lab goes on"
     assert left_of(lab) == ([], False)
     assert list((tmp_path / "home").iterdir()) == []
-
-
-def _recorded(lab: Lab) -> int:
-    record = lab.record()
-    return 0 if record is None else len(record["processes"])
 
 
 def test_up_replaces_a_lab_with_a_dead_part(run_command: Run) -> None:
@@ -139,11 +143,12 @@ def test_up_replaces_a_lab_with_a_dead_part(run_command: Run) -> None:
         assert all(Lab.up("wounded", None).health().values())
 
 
-def test_port_taken_meanwhile_is_replaced(lab_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("whose", ["apiserver", "kubelet"])
+def test_port_taken_meanwhile_is_replaced(lab_home: Path, monkeypatch: pytest.MonkeyPatch, whose: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         taken = other.getsockname()[1]
         first, second = plane.Ports.find(), plane.Ports.find()
-        offers = iter([dataclasses.replace(first, apiserver=taken), second])
+        offers = iter([dataclasses.replace(first, **{whose: taken}), second])
         monkeypatch.setattr(plane.Ports, "find", lambda: next(offers))
         with Lab.up("crowded", None) as lab:
             record = lab.record()
@@ -156,8 +161,7 @@ def test_interrupted_up_ends_what_it_started(lab_home: Path, number: signal.Sign
     lab = Lab("interrupted")
     command = [sys.executable, str(paths.LAB_SOURCE / "up"), "--name", lab.name, "--ready-seconds", "3600"]
     starter = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    while not _recorded(lab) >= 2:
-        assert starter.poll() is None, "up ended by itself"
+    wait_middle(lab, starter)
     starter.send_signal(number)
     _out, err = starter.communicate()
     assert "Traceback" not in err

@@ -212,11 +212,13 @@ def test_fe_and_be_move_in_the_same_pass(cluster: Cluster) -> None:
     cluster.wait_phase("running")
 
 
-def test_foreign_edit_of_a_workload_survives_until_the_spec_changes(cluster: Cluster) -> None:
+def test_foreign_edit_of_a_workload_survives_until_the_spec_changes(shared_lab: Lab, cluster: Cluster) -> None:
     strategy = {"spec": {"updateStrategy": PARTITION_2}}
     cluster.api.patch("StatefulSet", "sr-be", strategy, cluster.spec.namespace)
-    cluster.api.delete("Pod", "sr-be-0", cluster.spec.namespace)
+    # A pod that is away for as long as the test wants: the passes over the cluster are seen in its phase.
+    shared_lab.cut_off("sr-be-0", cluster.spec.namespace)
     cluster.wait_phase("reconciling")
+    shared_lab.reconnect("sr-be-0", cluster.spec.namespace)
     cluster.wait_phase("running")
     assert cluster.workload("be")["spec"]["updateStrategy"]["rollingUpdate"]["partition"] == 2
     cluster.patch(starRocksBeSpec={"podLabels": {"a": "b"}})

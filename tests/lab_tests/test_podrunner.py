@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import until
 
 from steadylab import Lab, podrunner, processes, sandbox
 from steadylab.kube import Object
@@ -52,9 +53,8 @@ def shell(name: str, script: str, **more: Any) -> Object:
 
 def job(namespace: str, *containers: Object, inits: tuple[Object, ...] = (), **more: Any) -> Object:
     """A Job that is tried once."""
-    of_job = {key: more.pop(key) for key in ("activeDeadlineSeconds",) if key in more}
     spec = {"restartPolicy": "Never", "initContainers": list(inits), "containers": list(containers), **more}
-    body = {"backoffLimit": 0, "template": {"spec": spec}, **of_job}
+    body = {"backoffLimit": 0, "template": {"spec": spec}}
     metadata = {"name": "work", "namespace": namespace}
     return {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": body}
 
@@ -121,6 +121,13 @@ def log_file(lab: Lab, pod: Object, container: str = "main") -> str:
     """The log of a pod that may be gone."""
     pattern = f"podrunner/logs/*_{pod['metadata']['uid']}/{container}/0.log"
     return next(lab.directory.glob(pattern)).read_text()
+
+
+def wait_up(lab: Lab, namespace: str) -> Object:
+    """Wait until the Job's container has said `up`; its pod. One that runs may not have come to its first command."""
+    pod = wait_pod(lab, namespace, is_running)
+    until(lambda: log_file(lab, pod).endswith(" F up\n"), "the container is up", SECONDS)
+    return pod
 
 
 WORK = {"name": "work", "emptyDir": {}}
@@ -314,9 +321,10 @@ def test_log_keeps_long_lines_whole_and_can_be_limited(lab: Lab, namespace: str)
 
 
 def test_deadline_of_the_job_ends_its_processes(lab: Lab, namespace: str) -> None:
-    main = shell("main", "trap 'echo asked; exit 9' TERM; while :; do sleep 0.05; done")
-    lab.setup_api.apply(job(namespace, main, activeDeadlineSeconds=2, terminationGracePeriodSeconds=20))
-    pod = wait_pod(lab, namespace, is_running)
+    main = shell("main", "trap 'echo asked; exit 9' TERM; echo up; while :; do sleep 0.05; done")
+    lab.setup_api.apply(job(namespace, main, terminationGracePeriodSeconds=20))
+    pod = wait_up(lab, namespace)
+    lab.setup_api.patch("Job", "work", {"spec": {"activeDeadlineSeconds": 1}}, namespace)
     lab.setup_api.wait_for("Job", "work", namespace, ended, SECONDS)
     finished = lab.setup_api.get("Job", "work", namespace)
     assert finished["status"]["conditions"][-1]["reason"] == "DeadlineExceeded"
@@ -334,12 +342,12 @@ def test_deadline_of_the_pod(lab: Lab, namespace: str) -> None:
 def test_deleted_pod_goes_when_its_processes_have_ended(lab: Lab, namespace: str, obeys: bool) -> None:
     trap = "trap 'echo asked; exit 0' TERM" if obeys else "trap '' TERM"
     main = shell("main", f"{trap}; echo up; while :; do sleep 0.05; done")
-    grace = 60 if obeys else 1
+    grace = 120 if obeys else 1
     lab.setup_api.apply(job(namespace, main, terminationGracePeriodSeconds=grace))
-    pod = wait_pod(lab, namespace, is_running)
+    pod = wait_up(lab, namespace)
     lab.setup_api.delete("Job", "work", namespace)
     lab.setup_api.delete("Pod", pod["metadata"]["name"], namespace)
-    lab.setup_api.wait_for("Pod", pod["metadata"]["name"], namespace, is_gone, 30)
+    lab.setup_api.wait_for("Pod", pod["metadata"]["name"], namespace, is_gone, SECONDS)
     assert ("asked" in log_file(lab, pod)) is obeys
 
 
@@ -377,14 +385,23 @@ def test_other_pods_stay_simulated(lab: Lab, namespace: str) -> None:
     lab.remove_namespace(other, wait=False)
 
 
-def test_pod_with_the_label_needs_no_job(lab: Lab, namespace: str) -> None:
-    metadata = {"name": "alone", "namespace": "default", "labels": {podrunner.LABEL: "true"}}
+def run_alone(lab: Lab, name: str) -> Object:
+    """Run a pod without a Job to its end, with the exit code 3, and delete it: how its container ended.
+
+    The pod runner sees pods by one watch: it has seen by then what became of any pod before.
+    """
+    metadata = {"name": name, "namespace": "default", "labels": {podrunner.LABEL: "true"}}
     spec = {"restartPolicy": "Never", "containers": [shell("main", "exit 3")]}
     lab.setup_api.apply({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
-    lab.setup_api.wait_for("Pod", "alone", "default", lambda found: "terminated" in str(states_of(found)), 30)
-    assert states_of(lab.setup_api.get("Pod", "alone", "default"))["main"]["terminated"]["exitCode"] == 3
-    lab.setup_api.delete("Pod", "alone", "default")
-    lab.setup_api.wait_for("Pod", "alone", "default", is_gone, 30)
+    lab.setup_api.wait_for("Pod", name, "default", lambda found: "terminated" in str(states_of(found)), SECONDS)
+    state = states_of(lab.setup_api.get("Pod", name, "default"))["main"]
+    lab.setup_api.delete("Pod", name, "default")
+    lab.setup_api.wait_for("Pod", name, "default", is_gone, SECONDS)
+    return state
+
+
+def test_pod_with_the_label_needs_no_job(lab: Lab, namespace: str) -> None:
+    assert run_alone(lab, "alone")["terminated"]["exitCode"] == 3
 
 
 def test_lost_node_is_silent_until_it_comes_back(lab: Lab, namespace: str) -> None:
@@ -393,6 +410,7 @@ def test_lost_node_is_silent_until_it_comes_back(lab: Lab, namespace: str) -> No
     pod = wait_pod(lab, namespace, is_running)
     node = pod["spec"]["nodeName"]
     lab.lose_node(node)
+    run_alone(lab, "witness")
     (lab.directory / "podrunner" / "pods" / pod["metadata"]["uid"] / "volumes" / "work" / "go").touch()
     with pytest.raises(TimeoutError):
         lab.setup_api.wait_for("Job", "work", namespace, ended, 2)
@@ -413,8 +431,7 @@ def test_pods_of_a_runner_that_died_fail_and_their_processes_end(lab: Lab, names
     wait_pod(lab, namespace, is_running)
     entry = next(entry for entry in (lab.record() or {})["processes"] if entry["name"] == "podrunner")
     log_path = lab.directory / "logs" / "podrunner.log"
-    while not _is_somewhere(sleep):
-        assert is_running(pod_of(lab, namespace))
+    until(lambda: _is_somewhere(sleep), "the container's own program runs", SECONDS)
     processes.end(processes.Component("podrunner", entry["pid"], entry["start_ticks"], log_path), lab.directory)
     again = lab.restart_podrunner()
     lab.setup_api.wait_for("Job", "work", namespace, ended, SECONDS)

@@ -90,7 +90,7 @@ def test_a_fault_on_one_fe_leaves_the_others_alone(cluster: Harness) -> None:
 def test_an_answer_that_does_not_come_in_time(cluster: Harness, kind: str) -> None:
     cluster.faults({"kind": kind, "match": "SHOW FRONTENDS", "seconds": 3600})
     with (
-        cluster.connect(LEADER, read_timeout=0.1) as connection,
+        cluster.connect(LEADER, read_timeout=harness.IMPATIENCE) as connection,
         connection.cursor() as cursor,
         pytest.raises(pymysql.err.OperationalError, match="timed out"),
     ):
@@ -106,7 +106,7 @@ def test_a_slow_answer_is_right_in_the_end(cluster: Harness) -> None:
 def test_a_hang_ends_when_the_fault_is_removed(cluster: Harness) -> None:
     (number,) = cluster.faults({"kind": "hang", "match": "SHOW FRONTENDS"})
     with (
-        cluster.connect(LEADER, read_timeout=0.1) as connection,
+        cluster.connect(LEADER, read_timeout=harness.IMPATIENCE) as connection,
         connection.cursor() as cursor,
         pytest.raises(pymysql.err.OperationalError, match="timed out"),
     ):

@@ -11,7 +11,6 @@ import json
 import os
 import queue
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -26,10 +25,11 @@ import pytest
 import urllib3
 
 import steadylab.simulator
+from steadylab.ports import free_ports
 from steadylab.simulator.__main__ import arguments as command_line
 from steadylab.simulator.pods import SecretKey, read_pod, root_password
 
-PATIENCE = 20.0
+PATIENCE = 120.0
 
 
 def _document(
@@ -236,7 +236,7 @@ class _Program:
         self._killer.start()
         assert self.process.stderr is not None
         self._log = iter(self.process.stderr)
-        self._http = urllib3.PoolManager(retries=False, timeout=PATIENCE)
+        self._http = urllib3.PoolManager(retries=False, timeout=2 * PATIENCE)
         self.read_log("all pods known")
 
     def read_log(self, text: str) -> None:
@@ -387,9 +387,7 @@ def test_several_clusters_in_one_plane(plane: _Plane, program: _Program) -> None
 
 
 def test_an_fe_pod_can_be_given_a_port(plane: _Plane, tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    (port,) = free_ports(1)
     program = _Program(plane, tmp_path, "--fe-port", f"starrocks/prod-fe-1={port}")
     frontends = program.call("GET", "/state")["clusters"]["starrocks/prod"]["frontends"]
     assert frontends["prod-fe-1"]["port"] == port

@@ -563,7 +563,7 @@ def test_a_client_s_own_timeout_ends_a_hang() -> None:
     with harness.start(election_seconds=3600.0) as cluster:
         cluster.delete_pod(LEADER)
         with (
-            cluster.connect(FOLLOWER, read_timeout=0.1) as connection,
+            cluster.connect(FOLLOWER, read_timeout=harness.IMPATIENCE) as connection,
             connection.cursor() as cursor,
             pytest.raises(pymysql.err.OperationalError, match="timed out"),
         ):

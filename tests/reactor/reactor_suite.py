@@ -11,13 +11,14 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 from urllib.request import urlopen
 
 import yaml
 from programs import begin, impersonal
+from waiting import PATIENCE, until
 
 from steadylab import Lab
 from steadylab.ansible_operator import AnsibleOperator
@@ -30,20 +31,8 @@ KINDS: Final = ("Note", "Written", "End", "Broken", "Often", "Chosen", "Role", "
 OWN_KINDS: Final = ("Note", "End", "Slow")
 SHARED, OWN = "reactor.test", "own.reactor.test"
 DEFINITIONS: Final = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-PATIENCE: Final = 180.0
 
 Object = dict[str, Any]
-
-
-def until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:
-    """What the condition comes to as soon as that is something. Files and processes cannot be watched, so it asks."""
-    deadline = time.monotonic() + seconds
-    while True:
-        found = condition()
-        if found:
-            return found
-        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
-        time.sleep(0.05)
 
 
 class Operator:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from reactor_suite import Operator, Team, until
+from reactor_suite import Operator, Team
+from waiting import until
 
 BOMB = 'a: &a ["lol","lol"]\nb: &b [*a,*a]\nc: &c [*b,*b]\nd: [*c,*c]'
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from reactor_suite import DEFINITIONS, OWN, SUITE, Operator, Team, definition, until
+from reactor_suite import DEFINITIONS, OWN, SUITE, Operator, Team, definition
+from waiting import until
 
 from steadylab import Lab
 
@@ -134,8 +135,8 @@ def test_one_of_two_leads_and_the_other_takes_over(start: Start, own_team: Team,
     flags = (
         "--leader-elect",
         f"--leader-election-namespace={own_team.namespace}",
-        "--leader-elect-lease-duration=4s",
-        "--leader-elect-renew-deadline=3s",
+        "--leader-elect-lease-duration=10s",
+        "--leader-elect-renew-deadline=7s",
     )
     first = start(watches("Note"), *flags)
     first.says("watched")

@@ -15,7 +15,7 @@ from typing import Any, Final
 import yaml
 from scenarios import rights
 from scenarios.playbook import ROOT
-from scenarios.rights import Right, await_force
+from scenarios.rights import Right
 
 from steadylab import Lab
 from steadylab.kube import Api, ApiError
@@ -78,7 +78,7 @@ def account(lab: Lab, objects: Iterable[Json], folder: Path, namespace: str = NA
     applied(lab, granting, folder)
     kubeconfig = account_kubeconfig(lab, folder, namespace)
     own = next(item["rules"][0] for item in granting if item["metadata"]["name"] in _KINDS)
-    await_force(lab, user_of(namespace), None if namespace == NAMESPACE else namespace, own)
+    lab.await_right(user_of(namespace), own, None if namespace == NAMESPACE else namespace)
     return kubeconfig
 
 

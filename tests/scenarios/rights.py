@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 import threading
-import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -34,8 +33,6 @@ ACCESS: Final[Json] = {"fe_user": USER, "fe_password_secret": {"name": USER_SECR
 # The namespace and the Secret that the shipped files name, for people to put theirs in.
 _NAMESPACE: Final = "starrocks"
 _METRICS: Final = ("custom.metrics.k8s.io", "external.metrics.k8s.io")
-# The API server takes new rights up when it sees them; a loaded machine gets its time.
-_IN_FORCE_SECONDS: Final = 30.0
 # Tests run the product in threads as well.
 _MAKING: Final = threading.Lock()
 
@@ -119,25 +116,4 @@ def _user(lab: Lab, name: str, grants: Grants) -> Path:
         if not path.exists():
             for namespace, granted in grants.items():
                 lab.user_kubeconfig(name, granted, namespace)
-                await_force(lab, name, namespace, granted[0])
     return path
-
-
-def await_force(lab: Lab, user: str, namespace: str | None, rule: Json) -> None:
-    """Wait until a user has the right of a rule; the API server tells nobody when it has taken a Role up."""
-    asked = {
-        "verb": rule["verbs"][0],
-        "group": rule["apiGroups"][0],
-        "resource": rule["resources"][0],
-        **({"namespace": namespace} if namespace else {}),
-        **({"name": rule["resourceNames"][0]} if "resourceNames" in rule else {}),
-    }
-    review = {
-        "apiVersion": "authorization.k8s.io/v1",
-        "kind": "SubjectAccessReview",
-        "spec": {"user": user, "resourceAttributes": asked},
-    }
-    path, deadline = "/apis/authorization.k8s.io/v1/subjectaccessreviews", time.monotonic() + _IN_FORCE_SECONDS
-    api = lab.setup_api
-    while not api.request("POST", path, review)["status"]["allowed"]:
-        assert time.monotonic() < deadline, f"{user} has no right to {asked}"

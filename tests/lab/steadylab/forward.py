@@ -143,7 +143,8 @@ class Forwarder:
         if ports is None:
             return False
         if self._written.get(key) != ports:
-            for manifest in [port_forward(*key, ports), *(inside(self._lab, *key) if self._lab else ())]:
+            # The forward last: who waits for a pod to be within reach waits for that one (Lab.wait_cluster).
+            for manifest in [*(inside(self._lab, *key) if self._lab else ()), port_forward(*key, ports)]:
                 self._api.apply(manifest)
             LOG.info("%s/%s: %s on 127.0.0.1", *key, ports)
             self._written[key] = ports

@@ -43,7 +43,9 @@ _BUSY = urllib3.Retry(
     allowed_methods=None,
     raise_on_status=False,
 )
-TIMEOUT: Final = urllib3.Timeout(connect=5, read=30)
+# On a machine that is busy a handshake takes its time, and one that fails is not tried again.
+CONNECT_SECONDS: Final = 30
+TIMEOUT: Final = urllib3.Timeout(connect=CONNECT_SECONDS, read=30)
 
 _PREFIXES: Final = {
     "Namespace": ("/api/v1", "namespaces"),
@@ -120,7 +122,7 @@ def _load_pair(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
 
 
 class Api:
-    """Requests to one API server, as the current context of a kubeconfig says."""
+    """Requests to one API server, as the current context of a kubeconfig says; threads may share it."""
 
     def __init__(self, kubeconfig: str | os.PathLike[str]) -> None:
         path = Path(kubeconfig)
@@ -142,7 +144,7 @@ class Api:
         if user.get("token"):
             self._headers["Authorization"] = f"Bearer {user['token']}"
         self.server = str(cluster["server"]).rstrip("/")
-        self._http = urllib3.PoolManager(ssl_context=tls, maxsize=8, retries=_BUSY, timeout=TIMEOUT)
+        self._http = urllib3.PoolManager(ssl_context=tls, maxsize=8, retries=_BUSY)
 
     def raw(
         self,
@@ -151,6 +153,7 @@ class Api:
         body: bytes | None = None,
         content_type: str = "application/json",
         query: Mapping[str, str] | None = None,
+        timeout: urllib3.Timeout = TIMEOUT,
     ) -> urllib3.BaseHTTPResponse:
         """One request, whatever its answer.
 
@@ -160,7 +163,7 @@ class Api:
         url = self.server + path
         if query:
             url += "?" + urlencode(query)
-        return self._http.request(method, url, body=body, headers=headers)
+        return self._http.request(method, url, body=body, headers=headers, timeout=timeout)
 
     def request(
         self,
@@ -245,7 +248,7 @@ class Api:
             url,
             headers=self._headers,
             preload_content=False,
-            timeout=urllib3.Timeout(connect=5, read=seconds + 30),
+            timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=seconds + 30),
         )
         try:
             if response.status >= 300:

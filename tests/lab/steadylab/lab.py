@@ -31,7 +31,9 @@ NODES: Final = ("node-0", "node-1", "node-2", "node-3")
 START_ATTEMPTS: Final = 3
 CLUSTER_SECONDS: Final = 120.0
 SIMULATOR_SECONDS: Final = 20.0
-# How often the simulator is asked for what it cannot be watched for.
+# The API server takes new rights up when it sees them; a loaded machine gets its time.
+RIGHT_SECONDS: Final = 60.0
+# How often is asked for what cannot be watched for.
 _QUESTION: Final = 0.05
 
 
@@ -118,6 +120,7 @@ class Lab:
         self.name = name
         self.directory = paths.labs_home() / name
         self._api: Api | None = None
+        self._setup_api: Api | None = None
         self._starter: int | None = None
 
     # Start and end.
@@ -239,6 +242,8 @@ class Lab:
                     say(f"lab {self.name}: {str(error).splitlines()[0]}: a port was taken meanwhile; trying others")
                     processes.end_all(self.directory)
                     _empty(self.directory)
+                    # It knew the certificates that have just gone.
+                    self._setup_api = None
             self._start_plane(parameters, binaries)
 
     def _start_plane(self, parameters: Parameters, binaries: Path) -> None:
@@ -451,8 +456,10 @@ class Lab:
     @property
     def setup_api(self) -> Api:
         """A small client for what a test prepares and looks at: the audit log leaves it out."""
-        path = self.directory / "kubeconfigs" / "setup"
-        return Api(path) if path.exists() else self.api
+        if self._setup_api is None:
+            path = self.directory / "kubeconfigs" / "setup"
+            self._setup_api = Api(path) if path.exists() else self.api
+        return self._setup_api
 
     @property
     def queries(self) -> list[Object]:
@@ -682,7 +689,10 @@ class Lab:
     def user_kubeconfig(
         self, name: str, rules: Sequence[Object], namespace: str | None = None, groups: Sequence[str] = ()
     ) -> Path:
-        """A kubeconfig of a new user who may do just what the RBAC rules say, in one namespace or (None) in all."""
+        """A kubeconfig of a new user who may do just what the RBAC rules say, in one namespace or (None) in all.
+
+        :raises LabError: the rules do not come into force.
+        """
         pair = Authority.read(self.directory / "pki").issue(name, groups)
         record = self.record()
         assert record is not None
@@ -693,7 +703,34 @@ class Lab:
         api = self.setup_api
         for manifest in _grant(name, rules, namespace, self.name):
             api.apply(manifest)
+        for rule in rules[:1]:
+            self.await_right(name, rule, namespace)
         return path
+
+    def await_right(self, user: str, rule: Object, namespace: str | None = None) -> None:
+        """Wait until a user has the right of an RBAC rule, and with it all that came by the same Role.
+
+        The API server tells nobody when it has taken a Role up.
+
+        :raises LabError: it does not.
+        """
+        asked = {
+            "verb": rule["verbs"][0],
+            "group": rule["apiGroups"][0],
+            "resource": rule["resources"][0],
+            **({"namespace": namespace} if namespace else {}),
+            **({"name": rule["resourceNames"][0]} if "resourceNames" in rule else {}),
+        }
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SubjectAccessReview",
+            "spec": {"user": user, "resourceAttributes": asked},
+        }
+        path, deadline = "/apis/authorization.k8s.io/v1/subjectaccessreviews", time.monotonic() + RIGHT_SECONDS
+        while not self.setup_api.request("POST", path, review)["status"]["allowed"]:
+            if time.monotonic() > deadline:
+                raise LabError(f"{user} has no right to {asked}")
+            self._pause("kube-apiserver")
 
     def kubectl(self, *arguments: str, check: bool = True, kubeconfig: Path | None = None) -> str:
         """Run kubectl and return its output.

@@ -10,6 +10,7 @@ import json
 import os
 import shlex
 import socket
+import ssl
 import sys
 import time
 from collections.abc import Callable
@@ -28,11 +29,13 @@ from steadylab.processes import Component
 
 SERVICE_RANGE: Final = "10.96.0.0/16"
 START_SECONDS: Final = 60.0
-# kube-apiserver and etcd say this when another process took their port first.
+# kube-apiserver, etcd and kwok say this when another process took their port first.
 _PORT_TAKEN: Final = "address already in use"
 # Go collects garbage when a heap has doubled; the API server's small one doubles so often that a start takes a seventh
 # more CPU time (5.7 s instead of 4.9 for the whole plane, 2 cores). Near the limit it collects as usual.
 _SELDOM_COLLECTED: Final = {"GOGC": "400", "GOMEMLIMIT": "1GiB"}
+# How long whoever listens may take for a handshake before it is seen whether the API server lives at all.
+_QUESTION: Final = urllib3.Timeout(connect=5, read=30)
 # How long to wait between two questions to a server that is starting; the wait ends at once if a process ends.
 _QUESTION_SECONDS: Final = 0.05
 
@@ -198,7 +201,7 @@ class Plane:
             processes.end(component, self.directory)
             self.components.remove(component)
         self.start_kubelets(timing)
-        self._wait_for(lambda: _accepts(self.ports.kubelet), "kwok")
+        self._wait_for(self._kubelets_ready, "kwok")
 
     def start_python(self, name: str, module: str, *arguments: str) -> None:
         """Start one of the lab's own programs."""
@@ -233,6 +236,18 @@ class Plane:
 
     def _etcd_ready(self) -> bool:
         return _accepts(self.ports.etcd)
+
+    def _kubelets_ready(self) -> bool:
+        """Whether kwok is who accepts there, as its certificate shows: nothing else would tell that it does not."""
+        authority = ssl.create_default_context(cafile=self._pki("ca.crt"))
+        try:
+            with (
+                socket.create_connection(("127.0.0.1", self.ports.kubelet), timeout=5) as plain,
+                authority.wrap_socket(plain, server_hostname="127.0.0.1"),
+            ):
+                return True
+        except OSError:
+            return False
 
     def _pki(self, name: str) -> str:
         return str(self.pki / name)
@@ -356,7 +371,7 @@ def _accepts(port: int) -> bool:
 
 def _answers(api: Api, path: str) -> bool:
     try:
-        return api.raw("GET", path).status == 200
+        return api.raw("GET", path, timeout=_QUESTION).status == 200
     except urllib3.exceptions.HTTPError:
         return False
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import socket
 from collections.abc import Iterator
@@ -21,9 +22,16 @@ class NoFreePort(Exception):
     """No free port could be found."""
 
 
+def _own() -> range:
+    """The ports of this process: where pytest runs in several, none finds what another has found and not bound yet."""
+    count = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    return RANGE[number % count :: count]
+
+
 def _try(port: int) -> socket.socket | None:
+    # Without SO_REUSEADDR, by which several processes could hold one port as long as none listens.
     candidate = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         candidate.bind(("127.0.0.1", port))
     except OSError:
@@ -33,7 +41,8 @@ def _try(port: int) -> socket.socket | None:
 
 
 def _candidates() -> Iterator[socket.socket]:
-    for port in random.sample(RANGE, ATTEMPTS):
+    own = _own()
+    for port in random.sample(own, min(ATTEMPTS, len(own))):
         candidate = _try(port)
         if candidate is not None:
             yield candidate

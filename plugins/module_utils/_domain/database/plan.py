@@ -558,11 +558,14 @@ class _Pass:
         log = failed.log if failed else None
         told = output.applied(log)
         shown = output.tail(log, self.tool.hide, cut=failed.cut if failed else False)
-        reason = "DeadlineExceeded" if job.reason == "DeadlineExceeded" else output.cause(log, "MigrationFailed")
+        reason = output.cause(log, "MigrationFailed")
         if failed is not None and failed.name == "unpack":
             shown, reason = output.refusal(log) or shown, "ImageUnfit"
         if failed is not None and failed.name == "fetch":
             reason = "ImageNotFetched"
+        if job.reason == "DeadlineExceeded":
+            # Whichever container ran then was killed: that it failed is no other cause.
+            reason = "DeadlineExceeded"
         if told is not None and told.error:
             shown = output.plain_error(self.tool.hide(told.error))
         killed = failed is None or failed.code in KILLED_CODES or reason == "DeadlineExceeded"

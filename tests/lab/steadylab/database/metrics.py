@@ -32,7 +32,7 @@ GROUPS: Final = (
     ("custom.metrics.k8s.io", "v1beta2"),
     ("external.metrics.k8s.io", "v1beta1"),
 )
-START_SECONDS: Final = 30.0
+START_SECONDS: Final = 120.0
 _QUESTION_SECONDS: Final = 0.05
 
 

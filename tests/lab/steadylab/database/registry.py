@@ -22,7 +22,7 @@ from steadylab.database.layouts import PLATFORM, Entry, Layout, files
 from steadylab.ports import free_ports
 from steadylab.processes import Component
 
-START_SECONDS: Final = 30.0
+START_SECONDS: Final = 120.0
 _QUESTION_SECONDS: Final = 0.05
 
 

@@ -17,7 +17,7 @@ from ansible_collections.steady.rollout.plugins.module_utils._domain.database im
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database.conditions import State
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database.output import PendingFile, Status
 from ansible_collections.steady.rollout.plugins.module_utils._domain.database.record import Inspection
-from ansible_collections.steady.rollout.plugins.module_utils._domain.database.snapshot import Managed
+from ansible_collections.steady.rollout.plugins.module_utils._domain.database.snapshot import Container, Managed
 from ansible_collections.steady.rollout.plugins.module_utils._domain.gate import Refusal
 
 from .world import Precondition, Seen, Upgrade, World, a_spec, a_world, settle
@@ -451,12 +451,15 @@ def test_a_job_that_did_all_and_was_deleted_has_succeeded() -> None:
     assert settle(world, upgrade).state.aspect == "Ready"
 
 
-def test_a_deadline_says_so() -> None:
+@pytest.mark.parametrize("running", ["fetch", "unpack", "atlas"])
+def test_a_deadline_says_so(running: str) -> None:
     upgrade = an_upgrade()
     world = a_world(upgrade)
     until_it_writes(world, upgrade)
-    world.writing()[0].reason = "DeadlineExceeded"
-    world.finish(world.writing()[0], failed="killed")
+    job = world.writing()[0]
+    job.reason = "DeadlineExceeded"
+    world.finish(job, failed="killed")
+    job.containers = (Container(running, plan.KILLED_CODES[1], ""),)
     assert settle(world, upgrade).state.reason == "DeadlineExceeded"
 
 
