@@ -36,6 +36,8 @@ QUICK_GATES: Final[dict[str, Any]] = {
     "podDeadlineSeconds": 60,
     "tabletDeadlineSeconds": 60,
 }
+# For tests that wait such a deadline out at a pod that is never ready: the pod of the way back has no more time either.
+BRIEF_POD_GATES: Final[dict[str, Any]] = {"podDeadlineSeconds": 15}
 
 Document = dict[str, Any]
 

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from scenarios.cluster import DEFAULTS, LIMIT, OFF, StarRocks
 from scenarios.conftest import MakeCluster
-from scenarios.playbook import ROOT, Driver
+from scenarios.playbook import BRIEF_POD_GATES, ROOT, Driver
 from scenarios.reconciling import MIRROR, Passes
 
 from steadylab import Lab
@@ -433,8 +433,8 @@ def test_what_is_waited_for_is_in_the_status(starrocks: StarRocks, passes: Passe
 
 
 def test_deadlines_count_over_all_passes(starrocks: StarRocks, passes: Passes) -> None:
-    gates = {"podDeadlineSeconds": 6}
-    name = passes.upgrade(None, target={"images": {"be": "starrocks/be-ubuntu:3.3.2-never"}}, gates=gates)
+    images = {"be": "starrocks/be-ubuntu:3.3.2-never"}
+    name = passes.upgrade(None, target={"images": images}, gates=BRIEF_POD_GATES)
     results = passes.until("RolledBack", UPGRADE, name)
     assert any("pod_ready" in result["message"] for result in results)
     assert "prod-be-0 to be back" in passes.status(name)["message"]
