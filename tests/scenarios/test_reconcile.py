@@ -250,10 +250,10 @@ def test_a_hook_that_cannot_be_read_yet_is_looked_at_again(starrocks: StarRocks,
 
 @pytest.mark.usefixtures("extended")
 def test_without_an_image_change_it_ends_by_itself(starrocks: StarRocks, passes: Passes) -> None:
-    passes.change_spec(upgradePreparation={"enabled": True, "hooks": [{"name": "quiesce"}], "timeoutSeconds": 1})
+    passes.change_spec(upgradePreparation={"enabled": True, "hooks": [{"name": "quiesce"}], "timeoutSeconds": 5})
     results = passes.until("Failed")
     assert results[0]["phase"] == "Completed"
-    assert results[0]["requeue_after"] == 1.0
+    assert 1 <= results[0]["requeue_after"] <= 5
     assert results[-1]["reason"] == "NoImageChange"
     starrocks.assert_settings()
     mark = starrocks.mark()
