@@ -24,6 +24,7 @@ from scenarios.cluster import StarRocks
 
 from ansible_collections.steady.rollout.plugins.module_utils._module import info, plan
 from ansible_collections.steady.rollout.plugins.module_utils._module.call import Call, Verb, perform
+from steadylab.processes import end_child
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 BIN: Final = Path(sys.executable).parent
@@ -121,9 +122,9 @@ class Process:
         return Run(rc, self.output, time.monotonic() - self._began, reports)
 
     def kill(self) -> None:
-        """SIGKILL to ansible-playbook and its workers: nobody can say goodbye."""
+        """SIGKILL to ansible-playbook and its workers, which have sessions of their own: nobody can say goodbye."""
         if self.running:
-            os.killpg(self._process.pid, signal.SIGKILL)
+            end_child(self._process.pid)
         self._process.wait()
 
     def interrupt(self) -> None:
