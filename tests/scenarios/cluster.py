@@ -231,10 +231,14 @@ class StarRocks:
         """The cluster, once a run has switched everything off on every FE."""
         return self.wait(lambda state: all(values == OFF for values in _settings(state).values()), "be switched off")
 
-    def wait_window(self) -> Object:
-        """The cluster, once a run has opened the repair window after having switched everything off."""
+    def hold_in_window(self) -> None:
+        """Wait until a run is in its first repair window, where tablets that are ill hold it until a test heals them.
+
+        They fall ill once it has switched everything off: it has counted them then, and has not opened the window.
+        """
         self.wait_switched_off()
-        return self.wait(lambda state: all(v[LIMIT] != "0" for v in _settings(state).values()), "open a repair window")
+        self.simulate(tablets={"broken": 4})
+        self.wait(lambda state: all(v[LIMIT] != "0" for v in _settings(state).values()), "open a repair window")
 
     def wait_record(self, wanted: Callable[[Object], object], what: str) -> Object:
         """The record, once it is as wanted."""

@@ -27,9 +27,7 @@ def starrocks(cluster: MakeCluster) -> StarRocks:
 def held(starrocks: StarRocks, product: Driver) -> Process:
     """A run that waits in its first repair window."""
     run = product.start(product.document(None, target=BACKENDS), **LEASE)
-    starrocks.wait_switched_off()
-    starrocks.simulate(tablets={"broken": 4})
-    starrocks.wait_window()
+    starrocks.hold_in_window()
     return run
 
 

@@ -577,9 +577,7 @@ def test_passes_end_what_a_killed_play_has_begun(starrocks: StarRocks, passes: P
 
 def test_beside_a_play_a_pass_waits(starrocks: StarRocks, passes: Passes, product: Driver) -> None:
     run = product.start(product.document(None, target=BE))
-    starrocks.wait_switched_off()
-    starrocks.simulate(tablets={"broken": 4})
-    starrocks.wait_window()
+    starrocks.hold_in_window()
     name = passes.upgrade("3.3.3")
     result = passes.once(UPGRADE, name)
     assert (result["phase"], result["finished"]) == ("Pending", False)

@@ -24,9 +24,7 @@ def starrocks(cluster: MakeCluster) -> StarRocks:
 def held_in_the_window(starrocks: StarRocks, product: Driver, **spec: object) -> Process:
     """An upgrade of the BE that waits in its repair window, because tablets are ill until a test heals them."""
     run = product.start(product.document(None, target=BACKENDS, **spec))
-    starrocks.wait_switched_off()
-    starrocks.simulate(tablets={"broken": 4})
-    starrocks.wait_window()
+    starrocks.hold_in_window()
     return run
 
 
