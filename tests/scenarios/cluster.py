@@ -227,6 +227,17 @@ class StarRocks:
                 return dict(state)
             assert time.monotonic() < deadline, f"{self.key} did not come to {what}; settings {_settings(state)}"
 
+    def restart_frontend(self, pod: str) -> None:
+        """Delete an FE's pod and wait until the next one's FE is there: the state shows the old one for a while."""
+        before = self.state["frontends"][pod]["start_time"]
+        self.api.delete("Pod", pod, self.namespace)
+
+        def restarted(state: Object) -> bool:
+            frontend = state["frontends"][pod]
+            return bool(frontend["alive"] and frontend["start_time"] != before)
+
+        self.wait(restarted, f"have {pod} back")
+
     def wait_switched_off(self) -> Object:
         """The cluster, once a run has switched everything off on every FE."""
         return self.wait(lambda state: all(values == OFF for values in _settings(state).values()), "be switched off")

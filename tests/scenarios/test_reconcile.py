@@ -129,10 +129,7 @@ def test_a_pass_says_what_is_off_and_until_when_and_what_was_put_back(starrocks:
 def test_a_held_setting_that_an_fe_lost_is_set_again(starrocks: StarRocks, passes: Passes) -> None:
     passes.annotate(prepare="true")
     passes.once()
-    uid = starrocks.uids["prod-fe-1"]
-    starrocks.api.delete("Pod", "prod-fe-1", starrocks.namespace)
-    starrocks.wait_pod("prod-fe-1", lambda pod: pod["metadata"]["uid"] != uid)
-    starrocks.wait(lambda state: state["frontends"]["prod-fe-1"]["alive"], "have prod-fe-1 back")
+    starrocks.restart_frontend("prod-fe-1")
     assert starrocks.settings["prod-fe-1"] == DEFAULTS
     passes.once()
     assert starrocks.settings == dict.fromkeys(starrocks.frontends, OFF)
