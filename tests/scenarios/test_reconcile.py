@@ -305,7 +305,7 @@ def test_a_hook_that_fails_puts_back_what_the_others_did(starrocks: StarRocks, p
 
 def test_a_pass_that_was_killed_is_gone_on_with(starrocks: StarRocks, passes: Passes, product: Driver) -> None:
     passes.annotate(prepare="true")
-    starrocks.faults({"kind": "slow", "seconds": 30, "match": "disable_colocate_balance.*true"})
+    starrocks.faults({"kind": "slow", "seconds": 600, "match": "disable_colocate_balance.*true"})
     key = f"{starrocks.namespace}/{starrocks.name}"
     run = product.start({}, playbook="starrocks_reconcile", kind="StarRocksCluster", object=key)
     starrocks.wait(lambda state: state["frontends"]["prod-fe-0"]["settings"].get(BALANCE) == "true", "be in the middle")
