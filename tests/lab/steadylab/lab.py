@@ -703,7 +703,8 @@ class Lab:
         api = self.setup_api
         for manifest in _grant(name, rules, namespace, self.name):
             api.apply(manifest)
-        for rule in rules[:1]:
+        # All of them: a user of that name may have had some by an earlier Role.
+        for rule in rules:
             self.await_right(name, rule, namespace)
         return path
 
