@@ -276,11 +276,17 @@ class StarRocks:
         return Mark(len(self.lab.audit_entries()), len(self.lab.queries), changes, pods)
 
     def requests(self, since: Mark) -> list[Object]:
-        """The requests to the API server that concern this namespace, and the access reviews."""
+        """The requests to the API server that concern this namespace, and the access reviews.
+
+        Those that began since then: the end of a watch or of a port-forward is an entry of its own.
+        """
+        entries = self.lab.audit_entries()
+        begun = {entry["auditID"] for entry in entries[: since.audit]}
         return [
             entry
-            for entry in self.lab.audit_entries()[since.audit :]
-            if not _of_the_plane(entry["user"]["username"])
+            for entry in entries[since.audit :]
+            if entry["auditID"] not in begun
+            and not _of_the_plane(entry["user"]["username"])
             and (
                 entry.get("objectRef", {}).get("namespace") == self.namespace
                 or entry.get("objectRef", {}).get("resource") in _REVIEWS
