@@ -187,7 +187,7 @@ def test_no_right_of_hooks_is_idle(starrocks: StarRocks, product: Driver, tmp_pa
     with Receiver(answering(), authority, tmp_path / "receiver") as receiver:
         secret = {"secretKeyRef": {"name": "rollout-webhooks", "key": "token"}}
         webhook = {"url": receiver.url("/hook"), "headers": [{"name": "Authorization", "valueFrom": secret}]}
-        script = {"configMap": {"name": "hooks", "key": "a.sh"}, "critical": False, "timeoutSeconds": 3}
+        script = {"configMap": {"name": "hooks", "key": "a.sh"}, "critical": False, "timeoutSeconds": 12}
         installation = {
             "hooks": {"scripts": {"image": "example.com/hooks:1-never"}},
             "webhooks": {
