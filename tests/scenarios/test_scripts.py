@@ -278,7 +278,6 @@ def test_a_preparation_runs_a_script_of_the_clusters_own_spec(scripted: MakeScri
     installation = ALLOWED["rollout_installation"]
     while (result := passes.once(installation=installation))["phase"] == "Running":
         assert "runs" in result["message"]
-        starrocks.pod_events(mark)
     assert (result["phase"], result["reason"]) == ("Completed", "Held")
     record = starrocks.record
     assert record is not None
