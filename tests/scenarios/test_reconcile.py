@@ -262,10 +262,9 @@ def test_without_an_image_change_it_ends_by_itself(starrocks: StarRocks, passes:
 def test_the_status_comes_back_after_the_operator_wiped_it(starrocks: StarRocks, passes: Passes) -> None:
     passes.annotate(prepare="true")
     passes.once()
-    resource = starrocks.resource
-    before = resource["status"].pop("upgradePreparationStatus")
-    path = f"/apis/starrocks.com/v1/namespaces/{starrocks.namespace}/starrocksclusters/{starrocks.name}/status"
-    starrocks.api.request("PUT", path, resource)
+    before = starrocks.resource["status"]["upgradePreparationStatus"]
+    wiped = {"status": {"upgradePreparationStatus": None}}
+    starrocks.api.patch("StarRocksCluster", starrocks.name, wiped, starrocks.namespace, "status")
     assert "upgradePreparationStatus" not in starrocks.resource["status"]
     passes.once()
     assert starrocks.resource["status"]["upgradePreparationStatus"] == before
