@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import pymysql
 from scenarios import rights
@@ -23,6 +23,7 @@ from steadylab.kube import ApiError
 from steadylab.objects import ClusterSpec
 
 Object = dict[str, Any]
+Found = TypeVar("Found")
 KEYS: Final = (
     "tablet_sched_max_scheduling_tablets",
     "tablet_sched_max_balancing_tablets",
@@ -44,12 +45,12 @@ _READING_SQL: Final = re.compile(r"(ADMIN\s+)?SHOW\s|SELECT\s|SET\s+(NAMES|AUTOC
 
 @dataclass(frozen=True)
 class Mark:
-    """A moment: the lengths of the logs, and the version of the pods' list."""
+    """A moment: the lengths of the logs, and the list of the pods."""
 
     audit: int
     queries: int
     changes: int
-    pods: str
+    pods: Object
 
 
 class StarRocks:
@@ -209,12 +210,17 @@ class StarRocks:
 
     def wait_struck(self) -> None:
         """Wait until a fault in force has struck."""
+        self.wait_until(lambda: any(fault["struck"] for fault in self._control.call("GET", "/faults")), "a fault")
+
+    def wait_until(self, look: Callable[[], Found], what: str) -> Found:
+        """What a look finds, once it finds something; for what no method here waits for."""
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while not any(fault["struck"] for fault in self._control.call("GET", "/faults")):
-            assert time.monotonic() < deadline, f"no fault of {self.key} has struck"
+        while not (found := look()):
+            assert time.monotonic() < deadline, f"{self.key} did not come to {what}"
             # Any change of the cluster is a reason to look again; without one a moment is long enough.
             revision = self._control.call("GET", "/state")["revision"]
             self._control.call("GET", f"/state?after={revision}&seconds=0.2")
+        return found
 
     def wait(self, wanted: Callable[[Object], object], what: str) -> Object:
         """The simulated cluster, once it is as wanted."""
@@ -227,26 +233,40 @@ class StarRocks:
                 return dict(state)
             assert time.monotonic() < deadline, f"{self.key} did not come to {what}; settings {_settings(state)}"
 
+    def restart_frontend(self, pod: str) -> None:
+        """Delete an FE's pod and wait until the next one's FE is there: the state shows the old one for a while."""
+        before = self.state["frontends"][pod]["start_time"]
+        self.api.delete("Pod", pod, self.namespace)
+
+        def restarted(state: Object) -> bool:
+            frontend = state["frontends"][pod]
+            return bool(frontend["alive"] and frontend["start_time"] != before)
+
+        self.wait(restarted, f"have {pod} back")
+
     def wait_switched_off(self) -> Object:
         """The cluster, once a run has switched everything off on every FE."""
         return self.wait(lambda state: all(values == OFF for values in _settings(state).values()), "be switched off")
 
-    def wait_window(self) -> Object:
-        """The cluster, once a run has opened the repair window after having switched everything off."""
+    def hold_in_window(self) -> None:
+        """Wait until a run is in its first repair window, where tablets that are ill hold it until a test heals them.
+
+        They fall ill once it has switched everything off: it has counted them then, and has not opened the window.
+        """
         self.wait_switched_off()
-        return self.wait(lambda state: all(v[LIMIT] != "0" for v in _settings(state).values()), "open a repair window")
+        self.simulate(tablets={"broken": 4})
+        self.wait(lambda state: all(v[LIMIT] != "0" for v in _settings(state).values()), "open a repair window")
 
     def wait_record(self, wanted: Callable[[Object], object], what: str) -> Object:
         """The record, once it is as wanted."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while True:
+
+        def found() -> Object | None:
             record = self.record
-            if record is not None and wanted(record):
-                return record
-            assert time.monotonic() < deadline, f"the record of {self.key} did not come to {what}"
-            # Any change of the cluster is a reason to look again; without one a second is long enough.
-            revision = self._control.call("GET", "/state")["revision"]
-            self._control.call("GET", f"/state?after={revision}&seconds=0.2")
+            return record if record is not None and wanted(record) else None
+
+        record = self.wait_until(found, f"a record to {what}")
+        assert record is not None
+        return record
 
     def wait_pod(self, name: str, wanted: Callable[[Object], object], seconds: float = PATIENCE_SECONDS) -> None:
         """Wait until a pod is as wanted."""
@@ -256,16 +276,22 @@ class StarRocks:
 
     def mark(self) -> Mark:
         """This moment; what follows is told by the methods below."""
-        pods = self.api.list("Pod", self.namespace)["metadata"]["resourceVersion"]
+        pods = self.api.list("Pod", self.namespace)
         changes = len(self.state["setting_changes"])
         return Mark(len(self.lab.audit_entries()), len(self.lab.queries), changes, pods)
 
     def requests(self, since: Mark) -> list[Object]:
-        """The requests to the API server that concern this namespace, and the access reviews."""
+        """The requests to the API server that concern this namespace, and the access reviews.
+
+        Those that began since then: the end of a watch or of a port-forward is an entry of its own.
+        """
+        entries = self.lab.audit_entries()
+        begun = {entry["auditID"] for entry in entries[: since.audit]}
         return [
             entry
-            for entry in self.lab.audit_entries()[since.audit :]
-            if not _of_the_plane(entry["user"]["username"])
+            for entry in entries[since.audit :]
+            if entry["auditID"] not in begun
+            and not _of_the_plane(entry["user"]["username"])
             and (
                 entry.get("objectRef", {}).get("namespace") == self.namespace
                 or entry.get("objectRef", {}).get("resource") in _REVIEWS
@@ -290,9 +316,23 @@ class StarRocks:
         return changes
 
     def pod_events(self, since: Mark) -> list[tuple[str, Object]]:
-        """All changes of pods since then, in their order, as a watch shows them."""
-        events = self.api.watch("Pod", since.pods, self.namespace, seconds=1)
-        return [(kind, pod) for kind, pod in events if kind != "BOOKMARK"]
+        """All changes of pods since then, in their order, as a watch shows them.
+
+        The server ends a watch also where it has more to tell, and the next one goes on from there, until each pod is
+        told of as it is now, or as gone.
+        """
+        listed = self.api.list("Pod", self.namespace)
+        events: list[tuple[str, Object]] = []
+        version, deadline = since.pods["metadata"]["resourceVersion"], time.monotonic() + PATIENCE_SECONDS
+        while not _all_told(since.pods, listed, events):
+            assert time.monotonic() < deadline, f"the changes of pods of {self.key} do not come to what they are now"
+            for kind, pod in self.api.watch("Pod", version, self.namespace, seconds=5):
+                version = pod["metadata"]["resourceVersion"]
+                if kind != "BOOKMARK":
+                    events.append((kind, pod))
+                if _all_told(since.pods, listed, events):
+                    break
+        return events
 
     def untouched(self, since: Mark) -> None:
         """Assert that nothing was written since then: no object, no setting, no pod."""
@@ -367,6 +407,20 @@ def replaced(events: Iterable[tuple[str, Object]]) -> list[tuple[str, str]]:
     lost = {pod["metadata"]["uid"] for kind, pod in events if kind == "DELETED" and pod["status"]["phase"] == "Pending"}
     made = [pod for kind, pod in events if kind == "ADDED" and pod["metadata"]["uid"] not in lost]
     return [(pod["metadata"]["name"], _tag(pod)) for pod in made]
+
+
+def _all_told(before: Object, after: Object, events: Iterable[tuple[str, Object]]) -> bool:
+    """Whether events lead from one list of pods to another: each is told of as it is there, or as gone."""
+    events, until, there = list(events), int(after["metadata"]["resourceVersion"]), _versions(after["items"])
+    known = _versions(before["items"]) | _versions(pod for _kind, pod in events)
+    gone = _versions(pod for kind, pod in events if kind == "DELETED")
+    left = {uid for uid, version in known.items() if version <= until} - there.keys() - gone.keys()
+    return not left and all(known.get(uid, 0) >= version for uid, version in there.items())
+
+
+def _versions(pods: Iterable[Object]) -> dict[str, int]:
+    """The latest resourceVersion of each pod, by its uid."""
+    return {pod["metadata"]["uid"]: int(pod["metadata"]["resourceVersion"]) for pod in pods}
 
 
 def _settings(state: Object) -> dict[str, dict[str, str]]:

@@ -27,6 +27,7 @@ _TOGETHER = (
     "scenarios/test_guard.py::",
     "scenarios/test_leader.py::test_leader_comes_last_by_on_delete[",
     "scenarios/test_nodes.py::",
+    "scenarios/test_scripts.py::",
 )
 
 MakeCluster = Callable[..., StarRocks]

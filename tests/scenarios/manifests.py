@@ -34,6 +34,8 @@ OVERLAYS: Final = (
     "only/dbupgrade",
 )
 SERVED_SECONDS: Final = 30.0
+# The API server takes policies up when it sees them, and looks at them later; a loaded machine gets its time.
+EFFECTIVE_SECONDS: Final = 60.0
 NAMESPACE: Final = "steady-rollout"
 ACCOUNT: Final = "steady-rollout"
 # What gives a service account its rights.
@@ -104,6 +106,24 @@ def rules(objects: Iterable[Json], *roles: str) -> list[Json]:
 def used(entries: Iterable[Json], namespace: str = NAMESPACE) -> set[Right]:
     """The rights that the operator's service account used, from the audit log."""
     return rights.used(entry for entry in entries if entry["user"]["username"] == user_of(namespace))
+
+
+def refused_by_policy(error: ApiError) -> bool:
+    """Whether it was a policy that refused a request, and not that its user lacks a right."""
+    return "ValidatingAdmissionPolicy" in str(error)
+
+
+def type_checking(lab: Lab, policy: str) -> Json:
+    """What the API server has to say about the expressions of a policy, once it has looked at them."""
+    kind = "ValidatingAdmissionPolicy"
+
+    def looked_at(found: Json | None) -> bool:
+        seen = ((found or {}).get("status") or {}).get("observedGeneration")
+        return found is not None and seen == found["metadata"]["generation"]
+
+    lab.setup_api.wait_for(kind, policy, None, looked_at, EFFECTIVE_SECONDS)
+    checked: Json = lab.setup_api.get(kind, policy)["status"]["typeChecking"]
+    return checked
 
 
 def watched(api: Api, path: str) -> None:

@@ -211,7 +211,15 @@ class Operation:
             raise
 
     def _finalizers(self, path: str, resource: Json, names: list[str]) -> Json:
-        return self.api.request("PUT", path, {**resource, "metadata": {**resource["metadata"], "finalizers": names}})
+        """The object with these finalizers. It is updated as a whole: where it was just written, as it is then."""
+        while True:
+            metadata = {**resource["metadata"], "finalizers": names}
+            try:
+                return self.api.request("PUT", path, {**resource, "metadata": metadata})
+            except ApiError as error:
+                if error.status != 409:
+                    raise
+            resource = self.api.request("GET", path)
 
     def _environment(self, folder: Path) -> dict[str, str]:
         return {

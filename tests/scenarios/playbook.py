@@ -24,6 +24,7 @@ from scenarios.cluster import StarRocks
 
 from ansible_collections.steady.rollout.plugins.module_utils._module import info, plan
 from ansible_collections.steady.rollout.plugins.module_utils._module.call import Call, Verb, perform
+from steadylab.processes import end_child
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 BIN: Final = Path(sys.executable).parent
@@ -36,6 +37,8 @@ QUICK_GATES: Final[dict[str, Any]] = {
     "podDeadlineSeconds": 60,
     "tabletDeadlineSeconds": 60,
 }
+# For tests that wait such a deadline out at a pod that is never ready: the pod of the way back has no more time either.
+BRIEF_POD_GATES: Final[dict[str, Any]] = {"podDeadlineSeconds": 15}
 
 Document = dict[str, Any]
 
@@ -119,9 +122,9 @@ class Process:
         return Run(rc, self.output, time.monotonic() - self._began, reports)
 
     def kill(self) -> None:
-        """SIGKILL to ansible-playbook and its workers: nobody can say goodbye."""
+        """SIGKILL to ansible-playbook and its workers, which have sessions of their own: nobody can say goodbye."""
         if self.running:
-            os.killpg(self._process.pid, signal.SIGKILL)
+            end_child(self._process.pid)
         self._process.wait()
 
     def interrupt(self) -> None:

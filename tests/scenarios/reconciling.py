@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import itertools
 import json
+import time
 from dataclasses import dataclass
 from typing import Any
 
 from scenarios.cluster import StarRocks
-from scenarios.playbook import QUICK_GATES, Driver
+from scenarios.playbook import PATIENCE_SECONDS, QUICK_GATES, Driver
 
 from ansible_collections.steady.rollout.plugins.module_utils._module.reconcile import VERB
 
@@ -19,8 +20,6 @@ MIRROR = "rollout.steady.dev/upgrade-preparation"
 PREPARE, HOOKS, TARGET = (f"starrocks.com/{name}" for name in ("prepare-upgrade", "upgrade-hooks", "upgrade-target"))
 _UPGRADES = "/apis/rollout.steady.dev/v1alpha1"
 _NAMES = itertools.count(1)
-# More passes than any test needs: whoever needs more does not come to rest.
-MOST_PASSES = 60
 
 Json = dict[str, Any]
 
@@ -51,10 +50,9 @@ class Passes:
     def until(self, phase: str, kind: str = "StarRocksCluster", name: str = "", **others: Any) -> list[Json]:
         """Passes until the object is in a phase and nothing is due; all their results."""
         results: list[Json] = []
-        for _pass in range(MOST_PASSES):
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not (results and results[-1]["finished"]) and time.monotonic() < deadline:
             results.append(self.once(kind, name, **others))
-            if results[-1]["finished"]:
-                break
         assert (results[-1]["phase"], results[-1]["finished"]) == (phase, True), results[-1]
         return results
 

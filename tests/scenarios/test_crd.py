@@ -159,9 +159,7 @@ def definition(lab: Lab) -> Iterator[Callable[[], Json]]:
 
     yield read
     if read() != before["spec"]:
-        now = lab.setup_api.get("CustomResourceDefinition", CLUSTERS)
-        path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{CLUSTERS}"
-        lab.setup_api.request("PUT", path, {**now, "spec": before["spec"]})
+        lab.setup_api.patch("CustomResourceDefinition", CLUSTERS, {"spec": before["spec"]})
 
 
 def crd(product: Driver, *options: str, **variables: Any) -> Run:

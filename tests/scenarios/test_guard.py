@@ -102,7 +102,7 @@ def test_the_guard_puts_back_what_a_dead_runner_left_off(starrocks: StarRocks, p
 
 
 def test_a_run_that_ends_well_takes_its_guard_away(starrocks: StarRocks, product: Driver) -> None:
-    run = product.run(guarded(product), starrocks_upgrade_lease_seconds=LEASE_SECONDS, **ACCESS).succeeded()
+    run = product.run(guarded(product), **ACCESS).succeeded()
     assert "guard Job" in str(run.report["events"])
     jobs = starrocks.api.request("GET", f"/apis/batch/v1/namespaces/{starrocks.namespace}/jobs")["items"]
     assert [job["metadata"]["name"] for job in jobs if not job["metadata"].get("deletionTimestamp")] == []

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from scenarios.cluster import StarRocks, down_at_once, replaced
 from scenarios.conftest import READY_SECONDS, MakeCluster, make_cluster
-from scenarios.playbook import Driver
+from scenarios.playbook import BRIEF_POD_GATES, Driver
 
 from steadylab import Lab
 
@@ -109,7 +109,7 @@ def test_leader_comes_last_by_on_delete(leader: str, newer_operator: Lab, tmp_pa
 def test_on_delete_with_an_operator_that_cannot_is_undone(starrocks: StarRocks, product: Driver) -> None:
     starrocks.simulate(leader="prod-fe-1")
     strategies = starrocks.strategies
-    run = product.upgrade(None, target=FRONTENDS, leader={"strategy": "on-delete"}, gates={"podDeadlineSeconds": 5})
+    run = product.upgrade(None, target=FRONTENDS, leader={"strategy": "on-delete"}, gates=BRIEF_POD_GATES)
     assert starrocks.strategies == strategies
     starrocks.assert_settings()
     starrocks.assert_released()

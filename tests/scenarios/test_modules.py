@@ -79,9 +79,7 @@ def test_config_refuses_what_cannot_be(settings: dict[str, object], said: str, c
 def test_config_beside_a_run_is_refused(starrocks: StarRocks, product: Driver) -> None:
     target = {"images": {"be": "starrocks/be-ubuntu:3.3.2"}}
     run = product.start(product.document(None, target=target))
-    starrocks.wait_switched_off()
-    starrocks.simulate(tablets={"broken": 4})
-    starrocks.wait_window()
+    starrocks.hold_in_window()
     rc, result = product.module("starrocks_config", settings={LIMIT: 1})
     assert rc != 0
     lease = starrocks.lease

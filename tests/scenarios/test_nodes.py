@@ -47,10 +47,7 @@ def lose_node_of(starrocks: StarRocks, pod: str) -> str:
 def test_an_upgrade_waits_for_a_lost_node(starrocks: StarRocks, product: Driver) -> None:
     strategies = starrocks.strategies
     run = product.start(product.document("3.3.2", acknowledge=["leader-restart"]))
-    starrocks.wait_switched_off()
-    # Tablets hold the run in its first window until the node is lost.
-    starrocks.simulate(tablets={"broken": 4})
-    starrocks.wait_window()
+    starrocks.hold_in_window()
     node = lose_node_of(starrocks, "prod-be-0")
     starrocks.wait(lambda _state: "also down: prod-be-0" in run.output, "be refused because of prod-be-0")
     assert starrocks.tags["prod-be-0"] == "3.3.1"
@@ -68,10 +65,11 @@ def test_an_fe_that_stays_cut_off_ends_the_upgrade_in_order(plane: Lab, tmp_path
     product = Driver(tmp_path, starrocks)
     strategies = starrocks.strategies
     run = product.start(product.document("3.3.2", gates={"podDeadlineSeconds": 12, "tabletDeadlineSeconds": 12}))
-    starrocks.wait_window()
+    starrocks.hold_in_window()
     # The leader's pod alone: where the BE stands on the same node it could not go back.
     lost = "prod-fe-0"
     plane.cut_off(lost, starrocks.namespace)
+    starrocks.simulate(tablets={"broken": 0})
     run.finish().failed(lost, "rolled.back", f"not read back on {lost}")
     assert set(starrocks.tags.values()) == {"3.3.1"}
     assert starrocks.strategies == strategies

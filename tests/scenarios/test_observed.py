@@ -16,7 +16,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from scenarios.cluster import StarRocks
-from scenarios.playbook import ROOT, Driver, Run
+from scenarios.playbook import BRIEF_POD_GATES, ROOT, Driver, Run
 from scenarios.receiver import Got, Receiver, Reply, answering
 from scenarios.reconciling import Passes
 from scenarios.rights import ROOT_SECRET, USER_SECRET, named, shipped
@@ -116,7 +116,7 @@ def test_events_at_the_cluster_tell_a_run(starrocks: StarRocks, product: Driver)
 
 def test_events_tell_a_refused_gate_and_the_way_back(starrocks: StarRocks, product: Driver) -> None:
     target = {"images": {"be": "starrocks/be-ubuntu:3.3.2-never"}}
-    upgrade(product, {}, target=target, gates={"podDeadlineSeconds": 3}).failed("not Ready")
+    upgrade(product, {}, target=target, gates=BRIEF_POD_GATES).failed("not Ready")
     reasons = told(starrocks)
     for reason in ("GateRefused", "StepFailed", "RollbackStarted", "RolledBack"):
         assert reasons[(reason, "Warning")] == 1, reasons

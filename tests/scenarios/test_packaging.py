@@ -79,7 +79,8 @@ def test_the_api_server_takes_every_manifest(
 
 def test_pods_are_as_restricted_as_the_namespace_asks(lab: Lab, installed: list[dict[str, Any]]) -> None:
     """The namespace enforces the restricted profile of Pod Security, so a pod that is not would not be there."""
-    lab.kubectl("wait", "--for=condition=Available", "deployment/steady-rollout", f"--namespace={NAMESPACE}")
+    deployment = ("deployment/steady-rollout", f"--namespace={NAMESPACE}")
+    lab.kubectl("wait", "--for=condition=Available", "--timeout=120s", *deployment)
     (namespace,) = [item for item in installed if item["kind"] == "Namespace"]
     assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
 

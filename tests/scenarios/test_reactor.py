@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,10 +19,12 @@ from scenarios.cluster import StarRocks
 from scenarios.conftest import MakeCluster, MakeDriver
 from scenarios.manifests import Json, account, in_one_namespace, rules
 from scenarios.operating import configuration
-from scenarios.playbook import ROOT
+from scenarios.playbook import PATIENCE_SECONDS, ROOT
 from scenarios.real_operator import awaited, gone, phase_is
 from scenarios.reconciling import Passes
 from scenarios.rights import ACCESS
+
+from steadylab.processes import end_child
 
 pytestmark = pytest.mark.usefixtures("upgrades_defined")
 BE = {"images": {"be": "starrocks/be-ubuntu:3.3.2"}}
@@ -62,7 +65,11 @@ def made_operator(starrocks: StarRocks, kubeconfig: Path, folder: Path, name: st
         # One that has ended by itself is not there any more, and the test has said so.
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGINT)
-        process.wait(60)
+        try:
+            process.wait(PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            end_child(process.pid)
+            raise
 
 
 def test_the_life_of_an_upgrade_with_a_restart_in_it(cluster: MakeCluster, driver: MakeDriver, tmp_path: Path) -> None:

@@ -104,10 +104,12 @@ def restore_after_waiting(starrocks: StarRocks, product: Driver, kubeconfig: Pat
     document = {"metadata": {"namespace": starrocks.namespace}, "spec": {"clusterRef": {"name": starrocks.name}}}
     variables = {"starrocks_access": access, "starrocks_restore_wait_seconds": LEASE_SECONDS}
     run = product.start(document, playbook="starrocks_restore", kubeconfig=kubeconfig, **variables)
-    while ("watch", "leases") not in used(starrocks, mark):
+
+    def waits() -> bool:
         assert run.running, run.output
-        # A second of watching pods, of which none changes.
-        starrocks.pod_events(mark)
+        return ("watch", "leases") in used(starrocks, mark)
+
+    starrocks.wait_until(waits, "a watch of its lease")
     path = f"/apis/coordination.k8s.io/v1/namespaces/{starrocks.namespace}/leases"
     name = f"steady-rollout-starrocks-{starrocks.name}"
     released = {"spec": {"holderIdentity": "", "renewTime": None, "acquireTime": None}}
@@ -187,7 +189,7 @@ def test_no_right_of_hooks_is_idle(starrocks: StarRocks, product: Driver, tmp_pa
     with Receiver(answering(), authority, tmp_path / "receiver") as receiver:
         secret = {"secretKeyRef": {"name": "rollout-webhooks", "key": "token"}}
         webhook = {"url": receiver.url("/hook"), "headers": [{"name": "Authorization", "valueFrom": secret}]}
-        script = {"configMap": {"name": "hooks", "key": "a.sh"}, "critical": False, "timeoutSeconds": 3}
+        script = {"configMap": {"name": "hooks", "key": "a.sh"}, "critical": False, "timeoutSeconds": 12}
         installation = {
             "hooks": {"scripts": {"image": "example.com/hooks:1-never"}},
             "webhooks": {

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from scenarios.cluster import LIMIT, StarRocks, replaced
 from scenarios.conftest import MakeCluster, MakeDriver
-from scenarios.playbook import Driver
+from scenarios.playbook import BRIEF_POD_GATES, Driver
 
 from ansible_collections.steady.rollout.plugins.module_utils._domain.report.schema import validate
 
@@ -34,7 +34,7 @@ FAILURES = {
         {"be": "starrocks/be-ubuntu:3.3.2-never"},
         ("prod-be-1", "not Ready"),
         ("prod-be-1",),
-        {"gates": {"podDeadlineSeconds": 3}},
+        {"gates": BRIEF_POD_GATES},
     ),
     "a BE image that does not exist": Failure(
         {"be": "starrocks/be-ubuntu:3.3.2-nopull"},
@@ -51,7 +51,7 @@ FAILURES = {
         {"fe": "starrocks/fe-ubuntu:3.3.2-never"},
         ("prod-fe-2", "not Ready"),
         ("prod-fe-2",),
-        {"gates": {"podDeadlineSeconds": 3}},
+        {"gates": BRIEF_POD_GATES},
     ),
 }
 

@@ -24,9 +24,7 @@ def starrocks(cluster: MakeCluster) -> StarRocks:
 def held_in_the_window(starrocks: StarRocks, product: Driver, **spec: object) -> Process:
     """An upgrade of the BE that waits in its repair window, because tablets are ill until a test heals them."""
     run = product.start(product.document(None, target=BACKENDS, **spec))
-    starrocks.wait_switched_off()
-    starrocks.simulate(tablets={"broken": 4})
-    starrocks.wait_window()
+    starrocks.hold_in_window()
     return run
 
 
@@ -34,10 +32,7 @@ def test_an_fe_that_is_killed_while_quiesced_is_switched_off_again(starrocks: St
     starrocks.set_everywhere(**{LIMIT: "12345"})
     mark = starrocks.mark()
     run = held_in_the_window(starrocks, product)
-    uid = starrocks.uids["prod-fe-2"]
-    starrocks.lab.kubectl("delete", "pod", "prod-fe-2", f"--namespace={starrocks.namespace}", "--wait=false")
-    starrocks.wait_pod("prod-fe-2", lambda pod: pod["metadata"]["uid"] != uid)
-    starrocks.wait(lambda state: state["frontends"]["prod-fe-2"]["alive"], "have prod-fe-2 back")
+    starrocks.restart_frontend("prod-fe-2")
     starrocks.simulate(tablets={"broken": 0})
     run.finish().succeeded()
     starrocks.assert_settings(**{LIMIT: "12345"})

@@ -16,6 +16,7 @@ from typing import Any, Final
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
+from scenarios import rights
 from scenarios.playbook import ROOT
 from unit.module_utils._domain.events.alerting import alerts, rules
 
@@ -140,10 +141,15 @@ def test_rules_and_panels_find_what_they_ask_for(lab: Lab, metrics: StateMetrics
         "RolloutDeletionHangs": set(),
     }
     assert firing(told, LATER) == fired | {"RolloutDeletionHangs": {"going", "leaving"}}
-    mine = [entry for entry in lab.audit_entries() if entry["user"]["username"] == USER]
-    asked = {(entry["verb"], entry.get("objectRef", {}).get("resource")) for entry in mine}
-    rights = {(verb, resource) for rule in granted() for verb in rule["verbs"] for resource in rule["resources"]}
-    assert {(verb, resource) for verb, resource in asked if resource} == rights
+    wanted = rights.of(granted())
+    # It tells of what it has listed before it watches that.
+    metrics.wait(lambda _told: used(lab) >= wanted, "every right is used")
+    assert used(lab) == wanted
+
+
+def used(lab: Lab) -> set[rights.Right]:
+    """The rights that it has used so far."""
+    return rights.used(entry for entry in lab.audit_entries() if entry["user"]["username"] == USER)
 
 
 def firing(told: str, later: float) -> dict[str, set[str]]:

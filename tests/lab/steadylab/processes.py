@@ -110,8 +110,11 @@ def _pidfd(pid: int) -> int | None:
         return None
 
 
-def _kill(pids: Iterable[int], directory: Path, seconds: float) -> None:
-    """Kill processes and wait until they are gone, by pidfd: no other process can be hit by a reused id."""
+def _kill(pids: Iterable[int], directory: Path | None, seconds: float) -> None:
+    """Kill processes and wait until they are gone, by pidfd: no other process can be hit by a reused id.
+
+    :param directory: of the lab whose marker they carry; None where their ids cannot be reused.
+    """
     marker = f"{MARKER}={directory}".encode()
     poll = select.poll()
     waiting: set[int] = set()
@@ -122,7 +125,7 @@ def _kill(pids: Iterable[int], directory: Path, seconds: float) -> None:
                 continue
             waiting.add(descriptor)
             poll.register(descriptor, select.POLLIN)
-            if _carries_marker(pid, marker):
+            if directory is None or _carries_marker(pid, marker):
                 signal.pidfd_send_signal(descriptor, signal.SIGKILL)
         remaining = set(waiting)
         deadline = time.monotonic() + seconds
@@ -166,6 +169,20 @@ def end_tree(component: Component, directory: Path, seconds: float = 15.0) -> No
         _reap([component.pid])
     if component.alive():
         raise ProcessError(f"{component.name} (process {component.pid}) does not end")
+
+
+def end_child(pid: int, seconds: float = 15.0) -> None:
+    """Kill a child of this process and wait until all that it started are gone as well, whatever their sessions.
+
+    It is stopped first: it starts nobody more then, and collects none of its own, so that their ids stay theirs.
+
+    :raises ProcessError: some process is still there after `seconds`.
+    """
+    os.kill(pid, signal.SIGSTOP)
+    pids = [pid, *_descendants(pid)]
+    _kill(pids, None, seconds)
+    if left := [one for one in pids if start_ticks(one) is not None]:
+        raise ProcessError(f"processes {', '.join(map(str, left))} do not end")
 
 
 def end_all(directory: Path, seconds: float = 15.0) -> None:

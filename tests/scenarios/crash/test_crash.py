@@ -31,7 +31,8 @@ from steadylab import Lab
 
 pytestmark = pytest.mark.crash
 FULL = os.environ.get("STEADY_CRASH_MATRIX") == "full"
-SEED = int(os.environ.get("STEADY_CRASH_SEED", "3"))
+# What this one draws is in each run: some points are there only where a pod takes long.
+SEED = int(os.environ.get("STEADY_CRASH_SEED", "29"))
 _NAMES = itertools.count(1)
 
 
@@ -67,7 +68,7 @@ def cases(lab: Lab, upgrades_defined: None, undisturbed_folder: Path) -> list[Ca
         (own / "trace").rename(traces[story.name])
         lab.remove_namespace(starrocks.namespace, wait=False)
 
-    with (undisturbed_folder / "lock").open("w") as lock, ThreadPoolExecutor(4) as pool:
+    with (undisturbed_folder / "lock").open("w") as lock, ThreadPoolExecutor(2) as pool:
         fcntl.flock(lock, fcntl.LOCK_EX)
         list(pool.map(trace, [story for story in STORIES if not traces[story.name].exists()]))
     return all_cases({name: probe.Trace.read(path) for name, path in traces.items()})

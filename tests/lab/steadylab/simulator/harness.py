@@ -26,7 +26,7 @@ from steadylab.simulator.simulation import Simulation
 
 Result = TypeVar("Result")
 FeConnection: TypeAlias = "pymysql.Connection[DictCursor]"
-PATIENCE = 10.0
+PATIENCE = 60.0
 """Seconds after which a wait of a test has failed."""
 IMPATIENCE = 2.0
 """The read timeout of a client that does not wait for an answer; its login has to come in that time as well."""
