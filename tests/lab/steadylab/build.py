@@ -116,7 +116,7 @@ ANSIBLE_OPERATOR: Final = Product(
     cpu_minutes=4.0,
     free_gb=2.0,
 )
-PROMTOOL: Final = Product("promtool", paths.GO_MODULE / "promtool", ("promtool",), cpu_minutes=8.0, free_gb=3.0)
+PROMTOOL: Final = Product("promtool", paths.GO_MODULE / "promtool", ("promtool",), cpu_minutes=9.0, free_gb=3.0)
 PRODUCTS: Final = (CONTROL_PLANE, CRANE, ATLAS, STATE_METRICS, OPERATOR_VERIFY, ANSIBLE_OPERATOR, PROMTOOL)
 
 
