@@ -85,8 +85,7 @@ class Switch:
         """
         end: float | None = None
         while True:
-            self.world.look(settings=True)
-            self.note_restarts()
+            self._see()
             seen = self.world.seen_settings()
             drifts = settings.foreign(self.journal, seen, self.world.view.leader)
             confirmed = settings.confirm_foreign(self.journal, drifts, seen)
@@ -99,6 +98,16 @@ class Switch:
                 return drifts
             self.ledger.renew()
             self.world.next_change(min(1.0, end - now))
+
+    def _see(self) -> None:
+        """Look at every FE, and once more where only followers have a value that is not ours.
+
+        The leader is seen after them then: what it has as well came by a SET, what it has not came with a restart.
+        """
+        self.world.look(settings=True)
+        if settings.only_on_followers(self.journal, self.world.seen_settings(), self.world.view.leader):
+            self.world.look(settings=True)
+        self.note_restarts()
 
     def note_restarts(self) -> None:
         """Journal the values that restarted FEs came back with; written before anything is set again."""

@@ -271,6 +271,31 @@ def rebased(journal: Journal, values: Mapping[str, str], seen: Mapping[str, Fron
     return replace(journal, entries={**journal.entries, **moved})
 
 
+def only_on_followers(journal: Journal, seen: Mapping[str, FrontendSettings], leader: str | None) -> bool:
+    """Whether a follower has a value that nobody is known to have set, and the leader has not.
+
+    Either it has restarted, or somebody's ADMIN SET came after the leader had been read: it reaches the leader first.
+    """
+    return any(_is_followers_own(entry, pod, seen, leader) for entry in journal.entries.values() for pod in seen)
+
+
+def _is_followers_own(entry: Entry, frontend: str, seen: Mapping[str, FrontendSettings], leader: str | None) -> bool:
+    """Whether an FE that does not lead has a value that is unknown, where the leader's is known."""
+    return (
+        leader is not None
+        and leader in seen
+        and frontend != leader
+        and _is_unknown(entry, frontend, seen[frontend])
+        and not _is_unknown(entry, leader, seen[leader])
+    )
+
+
+def _is_unknown(entry: Entry, frontend: str, view: FrontendSettings) -> bool:
+    """Whether an FE has a value that it has not by us, and not since its start."""
+    value = view.values.get(entry.key)
+    return value is not None and rule(entry.key).reading(value) not in entry.known(frontend, view.start_time)
+
+
 def note_restarts(journal: Journal, seen: Mapping[str, FrontendSettings], leader: str | None = None) -> Journal:
     """Add the value that each FE came back with after a restart; unchanged when no FE restarted.
 
@@ -284,14 +309,7 @@ def note_restarts(journal: Journal, seen: Mapping[str, FrontendSettings], leader
             Sighting(pod, view.start_time, rule(key).reading(view.values[key]))
             for pod, view in sorted(seen.items())
             if key in view.values
-            and (
-                (pod, view.start_time) not in known
-                or (
-                    leader in seen
-                    and pod != leader
-                    and rule(key).reading(view.values[key]) not in entry.known(pod, view.start_time)
-                )
-            )
+            and ((pod, view.start_time) not in known or _is_followers_own(entry, pod, seen, leader))
         )
         entries[key] = replace(entry, sightings=entry.sightings + fresh)
     return replace(journal, entries=entries)

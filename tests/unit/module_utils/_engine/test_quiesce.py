@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
@@ -28,6 +29,8 @@ class Bench:
 
     def __init__(self) -> None:
         self.now = 0.0
+        self.looks = 0
+        self.later: Callable[[], None] = lambda: None
         cluster = a_cluster()
         journal = open_journal(cluster.snapshot, tuple(QUIESCED), Journal())
         self.record: Record = a_record(cluster.snapshot, a_spec(), journal=journal)
@@ -42,8 +45,11 @@ class Bench:
             self.seen[pod] = FrontendSettings(pod, started or before.start_time, values)
 
     def look(self, *, settings: bool) -> None:
-        """Each look sees what there is."""
+        """Each look sees what there is, and the next one what `later` has made of it."""
         assert settings
+        self.looks += 1
+        if self.looks > 1:
+            self.later()
 
     def seen_settings(self) -> dict[str, FrontendSettings]:
         """What the FEs answer."""
@@ -115,3 +121,19 @@ def test_a_restart_that_is_listed_later_makes_the_value_its_own() -> None:
     bench.next_change = bench.restarted  # type: ignore[method-assign]
     assert bench.waited() == (1, [])
     assert not any(entry.foreign for entry in bench.record.journal.entries.values())
+
+
+def test_a_set_that_comes_between_two_reads_is_somebodys() -> None:
+    """The leader had been read when it came, and the others had not."""
+    bench = Bench()
+    bench.holds("42", "prod-fe-1", "prod-fe-2")
+    bench.later = lambda: bench.holds("42", "prod-fe-0")
+    assert bench.waited() == (STALE_SECONDS, [REPAIR_LIMIT])
+
+
+def test_a_value_that_a_follower_alone_keeps_came_with_its_restart() -> None:
+    bench = Bench()
+    bench.holds("42", "prod-fe-2")
+    assert bench.waited() == (0, [])
+    assert bench.looks == 2
+    assert bench.record.journal.entries[REPAIR_LIMIT].known("prod-fe-2", bench.seen["prod-fe-2"].start_time) >= {"42"}
