@@ -22,7 +22,6 @@ from ansible_collections.steady.rollout.plugins.module_utils._module.call import
     Result,
     Verb,
 )
-from ansible_collections.steady.rollout.plugins.module_utils._module.reconcile_cluster import reconcile_cluster
 from ansible_collections.steady.rollout.plugins.module_utils._module.reconcile_upgrade import UpgradePass
 
 _BOUNDS = {"patience": (0, 600), "pass_seconds": (1, 3600), "release_seconds": (1, 86400)}
@@ -51,6 +50,9 @@ def _cluster(call: Call, client: KubeClient) -> Result:
         resource = client.get(cluster_path(call.params["namespace"], call.params["name"]))
     except NotFound:
         return _gone(call)
+    # Ansible compiles what is imported, and a pass over an upgrade needs none of it.
+    from ansible_collections.steady.rollout.plugins.module_utils._module.reconcile_cluster import reconcile_cluster
+
     return reconcile_cluster(call, client, resource)
 
 

@@ -4,7 +4,8 @@
 # PRIVATE: for the plugins of steady.rollout only; it may change without notice.
 """One pass over a StarRocksUpgrade: the verbs of the playbook in their order, until something has to be waited for.
 
-What a pass leaves is in the record; the next one, or a play with the same document, goes on from there.
+What a pass leaves is in the record; the next one, or a play with the same document, goes on from there. The verbs are
+imported where they are needed: most passes of an operator find nothing to do, and Ansible compiles what is imported.
 """
 
 from __future__ import annotations
@@ -36,7 +37,6 @@ from ansible_collections.steady.rollout.plugins.module_utils._kube import lease
 from ansible_collections.steady.rollout.plugins.module_utils._kube.client import KubeClient
 from ansible_collections.steady.rollout.plugins.module_utils._kube.read import cluster_path
 from ansible_collections.steady.rollout.plugins.module_utils._kube.record import RecordStore
-from ansible_collections.steady.rollout.plugins.module_utils._module import info, plan, step
 from ansible_collections.steady.rollout.plugins.module_utils._module.call import Call, Result, installation_of
 
 # What a person has to mend first is looked at less often than what goes by itself.
@@ -307,6 +307,8 @@ class UpgradePass:
         return Ended(Told(phase, phase, message, record.remedy), record)
 
     def _look(self, spec: dict[str, Any], purpose: str) -> Result:
+        from ansible_collections.steady.rollout.plugins.module_utils._module import info
+
         params = {"purpose": purpose, "spec": spec, "progress": self.progress, "wait_for_lease": 0.0}
         seen = info.run(self._call(**params))
         self.progress = str(seen["progress"])
@@ -314,6 +316,8 @@ class UpgradePass:
 
     def _carry_out(self, direction: str, spec: dict[str, Any], seen: Result | None = None) -> Result:
         """One plan, step by step; the last step's result, empty when there was nothing to do."""
+        from ansible_collections.steady.rollout.plugins.module_utils._module import plan
+
         seen = seen or self._look(spec, "look")
         planned = plan.run(self._call(**_for_plan(seen, spec, direction, self.holder)))
         if planned.get("failed"):
@@ -352,6 +356,8 @@ class UpgradePass:
             self._tell(Ended(Told("Running", "Begins", "the run begins")))
 
     def _step(self, made: Plan, one: Step, spec: dict[str, Any], direction: str) -> Result:
+        from ansible_collections.steady.rollout.plugins.module_utils._module import step
+
         handover = self._handover
         if direction == "restore" and handover is not None and (record := self._own(self._record)) is not None:
             # A way back that was broken off ends as what it is, also in a later pass.
