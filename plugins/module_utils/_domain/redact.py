@@ -86,8 +86,7 @@ def tail(text: str, most: int) -> str:
     if len(data) <= most:
         return text
     end = data[len(data) - most :].decode("utf-8", "ignore") if most > 0 else ""
-    first, newline, rest = end.partition("\n")
-    return rest if newline and rest else first
+    return end.partition("\n")[2] or end
 
 
 def _hidden(text: str, forms: Iterable[str]) -> str:

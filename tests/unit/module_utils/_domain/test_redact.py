@@ -146,3 +146,4 @@ def test_a_tail_is_an_end_of_the_text(text: str, most: int) -> None:
 def test_a_tail_begins_with_a_whole_line_where_it_can() -> None:
     assert tail("first line\nsecond\nthird\n", 15) == "second\nthird\n"
     assert tail("no line ends here", 4) == "here"
+    assert tail("first line\nsecond\n", 4) == "ond\n"
